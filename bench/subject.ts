@@ -1,0 +1,5 @@
+import { shardedDrizzle } from '../src/index';
+import { schema, tables } from './schema.ts';
+
+/** What is measured. */
+export const open = (shards: Record<string, D1Database>) => shardedDrizzle({ schema, shards, tables });

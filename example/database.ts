@@ -1,0 +1,19 @@
+import * as schema from '../schema';
+import { type QueryEvent, shardedDrizzle } from '../src';
+import type { Bindings } from './bindings';
+
+/** The three databases as one. Everything below this line of the example is ordinary Drizzle. */
+export function openDatabase(env: Bindings, onQuery: (event: QueryEvent) => void = () => {}) {
+  return shardedDrizzle({
+    schema,
+    shards: { 'db-east': env.DB_EAST, 'db-west': env.DB_WEST, 'db-central': env.DB_CENTRAL },
+    tables: {
+      // users and cities need no rule: their primary key is the shard key.
+      visits: { key: 'userId' },
+      countries: { replicated: true },
+    },
+    onQuery,
+  });
+}
+
+export type Database = ReturnType<typeof openDatabase>;

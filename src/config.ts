@@ -1,0 +1,86 @@
+import type { Logger } from 'drizzle-orm';
+import type { Cache } from 'drizzle-orm/cache/core';
+import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
+
+/** The tables among the exports of a Drizzle schema. */
+type TableNames<TSchema> = { [K in keyof TSchema]: TSchema[K] extends SQLiteTable ? K : never }[keyof TSchema];
+type ColumnNames<TTable> = TTable extends SQLiteTable ? Extract<keyof TTable['_']['columns'], string> : string;
+
+/**
+ * Where the rows of one table live. Without a rule, the single-column primary key is the shard key.
+ *
+ * @example
+ * { key: 'userId' }        // with the row of another table that has this key
+ * { replicated: true }     // whole on every shard
+ * { shard: 'db-east' }     // whole on one shard
+ */
+export type TableRule<TColumn extends string = string, TShard extends string = string> =
+  | { key?: TColumn; keyspace?: string; replicated?: never; shard?: never }
+  | { replicated: true; key?: never; keyspace?: never; shard?: never }
+  | { shard: TShard; key?: never; keyspace?: never; replicated?: never };
+
+/** Rules by the schema's own names; without a schema, by the names in the database. */
+export type TableRules<TSchema extends Record<string, unknown>, TShard extends string> = string extends keyof TSchema
+  ? Record<string, TableRule<string, TShard>>
+  : { [K in TableNames<TSchema>]?: TableRule<ColumnNames<TSchema[K]>, TShard> };
+
+/** How much a statement may fetch when it has to be finished on one shard. */
+export interface Limits {
+  /** Rows fetched from all shards together. Default 250,000. */
+  gatherRows?: number;
+  /** Bytes of JSON fetched from all shards together. Default 24 MiB: a Worker has 128 MB. */
+  gatherBytes?: number;
+}
+
+/** One finished statement, as `onQuery` is told of it. */
+export interface QueryEvent {
+  sql: string;
+  params: readonly unknown[];
+  /** How it was run: `single`, `scatter`, `gather`, `insert`, `broadcast`, ... */
+  kind: string;
+  /** The shards that were asked. */
+  shards: readonly string[];
+  durationMs: number;
+  error?: unknown;
+}
+
+/**
+ * The configuration of `shardedDrizzle` and `shardedD1`.
+ *
+ * @example
+ * shardedDrizzle({
+ *   schema,
+ *   shards: { 'db-east': env.DB_EAST, 'db-west': env.DB_WEST },
+ *   tables: { posts: { key: 'userId' }, countries: { replicated: true } },
+ * });
+ */
+export interface ShardedConfig<
+  TSchema extends Record<string, unknown> = Record<string, unknown>,
+  TShard extends string = string,
+> {
+  /** The Drizzle schema, as for `drizzle()`. Tables that are not in it are asked of the database when first seen. */
+  schema?: TSchema;
+  /** The databases by name. The order decides which slots each one owns: append, never reorder. */
+  shards: Record<TShard, D1Database>;
+  /** Where each table's rows live. */
+  tables?: NoInfer<TableRules<TSchema, TShard>>;
+  /** How new keys find their shard. */
+  strategy?: 'hash';
+  /** Statements in flight at a time, per statement of yours. Default 6: Workers open that many connections at once. */
+  concurrency?: number;
+  /** A batch that writes to several shards: refuse it (default), or run one atomic batch on each. */
+  crossShardBatch?: 'refuse' | 'per-shard';
+  limits?: Limits;
+  /** Called after each statement. Keep it cheap; it may not throw. */
+  onQuery?: (event: QueryEvent) => void;
+  /** As for `drizzle()`: column names derived from property names. */
+  casing?: 'snake_case' | 'camelCase';
+}
+
+/** What `shardedDrizzle` passes on to `drizzle()` untouched. */
+export interface DrizzleOptions<TRelations> {
+  /** Drizzle 1.0: the result of `defineRelations`. */
+  relations?: TRelations;
+  logger?: boolean | Logger;
+  cache?: Cache;
+}

@@ -1,0 +1,134 @@
+/** What every error of this package carries besides its message. */
+export interface ErrorDetails {
+  /** The tables the statement names, when it was understood that far. */
+  tables?: readonly string[];
+  /** The shard on which it happened. */
+  shard?: string;
+  /** What to write instead. */
+  remedy?: string;
+  /** The statement as it was asked. */
+  sql?: string;
+  cause?: unknown;
+}
+
+/**
+ * Base class of every error thrown by this package. `code` is stable and meant for `switch`; the message says what was
+ * asked, why it cannot be, and what to write instead. Through Drizzle it is the `cause` of a `DrizzleQueryError`.
+ */
+export class ShardedDrizzleError extends Error {
+  readonly code: string;
+  readonly tables: readonly string[];
+  readonly shard: string | undefined;
+  readonly remedy: string | undefined;
+  readonly sql: string | undefined;
+
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
+    const { remedy } = details;
+    super(remedy ? `${message} ${remedy}` : message, 'cause' in details ? { cause: details.cause } : undefined);
+    this.name = new.target.name;
+    this.code = code;
+    this.tables = details.tables ?? [];
+    this.shard = details.shard;
+    this.remedy = remedy;
+    this.sql = details.sql;
+  }
+}
+
+/** The configuration cannot work; thrown when the database object is made, or a table is first seen. */
+export class ConfigError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('CONFIG', message, details);
+  }
+}
+
+/** The statement is not well-formed SQL as far as this package reads it. */
+export class SqlSyntaxError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('SQL_SYNTAX', message, details);
+  }
+}
+
+/** The statement is understood to be one that cannot be answered rightly over several shards. Nothing was run. */
+export class UnsupportedStatementError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('UNSUPPORTED_STATEMENT', message, details);
+  }
+}
+
+/** A statement names a table that is neither in the schema nor on the shards. */
+export class UnknownTableError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('UNKNOWN_TABLE', message, details);
+  }
+}
+
+/** An inserted row has no shard key, or one from which no shard can be told. Nothing was written. */
+export class ShardKeyError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('SHARD_KEY', message, details);
+  }
+}
+
+/** The statement would change the shard key of a row, which would have to move to another shard. Nothing was written. */
+export class ShardKeyChangeError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('SHARD_KEY_CHANGE', message, details);
+  }
+}
+
+/** A batch whose writes live on several shards: it could not be atomic. Nothing was run. */
+export class CrossShardBatchError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('CROSS_SHARD_BATCH', message, details);
+  }
+}
+
+/** BEGIN, COMMIT, SAVEPOINT: D1 has no interactive transactions. */
+export class TransactionError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('TRANSACTION', message, details);
+  }
+}
+
+/** A gathered statement needed more rows or bytes than `limits` allows. */
+export class GatherLimitError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('GATHER_LIMIT', message, details);
+  }
+}
+
+/** One shard failed. The message begins with D1's own, which is also the `cause`; `shard` names the database. */
+export class ShardQueryError extends ShardedDrizzleError {
+  constructor(shard: string, cause: unknown, details: ErrorDetails = {}) {
+    const said = cause instanceof Error ? cause.message : String(cause);
+    super('SHARD_QUERY', `${said} (on shard ${shard})`, { ...details, shard, cause });
+  }
+}
+
+/** What one shard did of a write that went to several. */
+export interface ShardOutcome {
+  shard: string;
+  /** Rows changed there; undefined when it failed. */
+  changes?: number;
+  error?: ShardQueryError;
+}
+
+/** A write over several shards was applied on some of them and failed on others. Each shard by itself is atomic. */
+export class PartialWriteError extends ShardedDrizzleError {
+  readonly applied: readonly ShardOutcome[];
+  readonly failed: readonly ShardOutcome[];
+
+  constructor(outcomes: readonly ShardOutcome[], details: ErrorDetails = {}) {
+    const applied = outcomes.filter((outcome) => !outcome.error);
+    const failed = outcomes.filter((outcome) => outcome.error);
+    const names = (list: readonly ShardOutcome[]) => list.map((outcome) => outcome.shard).join(', ');
+    const first = failed[0]?.error;
+    super(
+      'PARTIAL_WRITE',
+      `The write was applied on ${names(applied)} and failed on ${names(failed)}: ${first?.message ?? 'unknown error'}.`,
+      { remedy: 'See `applied` and `failed`; write by shard key to be atomic.', cause: first, ...details },
+    );
+    this.applied = applied;
+    this.failed = failed;
+  }
+}

@@ -1,0 +1,132 @@
+import { UnsupportedStatementError } from '../errors';
+import type { Plan } from '../plan/plan';
+import type { Route } from './route';
+import { crossShard } from './route-write';
+import { type Executor, mergeBroadcast, mergeInsert, mergeScatter, writeAll } from './run';
+import type { BoundStatement, ShardRows } from './shard-set';
+
+interface Planned {
+  readonly statement: BoundStatement;
+  readonly plan: Plan;
+  readonly route: Route;
+}
+
+/** Where in which shard's batch a statement's results will be. */
+interface Share {
+  readonly shard: string;
+  readonly from: number;
+  readonly count: number;
+}
+
+/**
+ * Runs a batch. On one shard it is one D1 batch, atomic. Reads may span shards. Writes that span shards are refused, unless
+ * `crossShardBatch` says that one transaction on each shard is enough, or they do the same on every shard.
+ */
+export async function runBatch(executor: Executor, statements: readonly BoundStatement[]): Promise<ShardRows[]> {
+  const planned: Planned[] = [];
+  for (const statement of statements) {
+    const plan = await executor.plan(statement.sql).catch(afterDdl(planned));
+    planned.push({ statement, plan, route: await executor.route(plan, statement) });
+  }
+  const tables = [...new Set(planned.flatMap(({ plan }) => plan.tables))];
+  const shards = shardsOf(executor, planned);
+  const [only, ...others] = shards;
+  if (only !== undefined && others.length === 0) return runParts(executor, planned, tables, only);
+  if (planned.every(({ plan }) => plan.kind === 'read')) {
+    const results: ShardRows[] = [];
+    for (const { route, plan } of planned) results.push(await executor.run(route, 'objects', plan.tables));
+    return results;
+  }
+  const same = planned.every(
+    ({ route, plan }) => (route.kind === 'broadcast' && route.same) || isNeutral(plan) || isMigration(planned, plan),
+  );
+  if (!same && executor.cluster.crossShardBatch === 'refuse') throw crossShard(shards, tables);
+  for (const { route, statement } of planned) {
+    if (route.kind === 'gather' || route.kind === 'two-phase') {
+      throw new UnsupportedStatementError(
+        `A statement of the batch has to look at several shards before it can run (${route.kind}).`,
+        {
+          tables,
+          sql: statement.sql,
+          remedy: 'Run it by itself, before or after the batch.',
+        },
+      );
+    }
+  }
+  return runParts(executor, planned, tables, undefined);
+}
+
+/** A table that the batch itself makes cannot be asked for yet; its statements go wherever the DDL goes. */
+const afterDdl =
+  (before: readonly Planned[]) =>
+  (error: unknown): never => {
+    const ddl = before.some(({ plan }) => plan.kind === 'every' && plan.ddl);
+    throw ddl
+      ? new UnsupportedStatementError(
+          'The batch writes to a table that it makes itself, so its shard key is not known yet.',
+          {
+            cause: error,
+            remedy: 'Run the schema change first, then the rest; migrations run on each shard by itself.',
+          },
+        )
+      : error;
+  };
+
+const isNeutral = (plan: Plan): boolean => plan.kind === 'every' && plan.neutral;
+
+/** Beside DDL, an update or delete of every row is part of the migration. */
+const isMigration = (planned: readonly Planned[], plan: Plan): boolean =>
+  planned.some((one) => one.plan.kind === 'every' && one.plan.ddl) &&
+  (plan.kind === 'update' || plan.kind === 'delete') &&
+  plan.local;
+
+/** Every shard that the batch has to run on. What goes anywhere goes along. */
+function shardsOf(executor: Executor, planned: readonly Planned[]): readonly string[] {
+  const shards = new Set<string>();
+  for (const { route, plan } of planned) {
+    if (isNeutral(plan) || (plan.kind === 'read' && plan.reaches.length === 0)) continue;
+    if (route.kind === 'single') shards.add(route.shard);
+    else for (const shard of route.shards) shards.add(shard);
+  }
+  const { placement } = executor.cluster;
+  return shards.size === 0 ? [placement.shards[0] as string] : placement.shards.filter((shard) => shards.has(shard));
+}
+
+/** One D1 batch on each shard, in the order given; then each statement's results are merged as if it had run alone. */
+async function runParts(
+  executor: Executor,
+  planned: readonly Planned[],
+  tables: readonly string[],
+  only: string | undefined,
+): Promise<ShardRows[]> {
+  const queues = new Map<string, BoundStatement[]>();
+  const add = (shard: string, list: readonly BoundStatement[]): Share => {
+    const queue = queues.get(shard) ?? [];
+    queues.set(shard, queue);
+    queue.push(...list);
+    return { shard, from: queue.length - list.length, count: list.length };
+  };
+  const { placement } = executor.cluster;
+  const shares = planned.map(({ route, plan }): Share[] => {
+    if (isNeutral(plan) && route.kind === 'single')
+      return (only === undefined ? placement.shards : [only]).map((shard) => add(shard, [route.statement]));
+    if (route.kind === 'single') return [add(only ?? route.shard, [route.statement])];
+    if (route.kind === 'insert') return route.parts.map((part) => add(part.shard, part.statements));
+    if (route.kind === 'scatter' || route.kind === 'broadcast')
+      return route.shards.map((shard) => add(shard, [route.statement]));
+    throw new TypeError(`a ${route.kind} cannot be part of a batch`);
+  });
+  const parts = [...queues].map(([shard, list]) => ({ shard, list }));
+  const results = await writeAll(executor.shards, parts, tables, ({ shard, list }) =>
+    executor.shards.batch(shard, list, tables),
+  );
+  if (planned.some(({ plan }) => plan.kind === 'every' && plan.ddl)) executor.forget();
+  const byShard = new Map(parts.map((part, i) => [part.shard, results[i] ?? []]));
+  return planned.map(({ route }, i) => {
+    const own = (shares[i] ?? []).map(({ shard, from, count }) => (byShard.get(shard) ?? []).slice(from, from + count));
+    if (route.kind === 'scatter') return mergeScatter(route, own.flat());
+    if (route.kind === 'insert') return mergeInsert(route, own);
+    if (route.kind === 'broadcast') return mergeBroadcast(route, own);
+    return (own[0] as ShardRows[])[0] as ShardRows;
+  });
+}

@@ -1,0 +1,107 @@
+import type { OrderKey } from '../plan/plan';
+import { finishingStatement } from './gather';
+import type { Route } from './route';
+import type { BoundStatement } from './shard-set';
+
+/** One statement on one or several shards. */
+export interface ExplainedStep {
+  /** What the step is for: `run`, `fetch visits`, `finish`, `find`, ... */
+  readonly what: string;
+  readonly shards: readonly string[];
+  readonly sql: string;
+  readonly params: readonly unknown[];
+}
+
+/** How a statement would be run, as data and as text. */
+export interface Explanation {
+  /**
+   * - `single`: one shard, untouched
+   * - `scatter`: the same on several shards, rows merged
+   * - `gather`: rows fetched from several shards, finished by one
+   * - `insert`: rows of one INSERT split by owner
+   * - `broadcast`: the same write on several shards
+   * - `two-phase`: find the rows, then write them by primary key
+   */
+  readonly kind: Route['kind'];
+  /** Every shard that is asked. */
+  readonly shards: readonly string[];
+  readonly tables: readonly string[];
+  readonly steps: readonly ExplainedStep[];
+  /** How the answers become one. */
+  readonly merge: string;
+  readonly text: string;
+}
+
+/** Describes a route. Pure. */
+export function explainRoute(route: Route, tables: readonly string[]): Explanation {
+  const shards = route.kind === 'single' ? [route.shard] : route.shards;
+  const steps = stepsOf(route);
+  const merge = mergeOf(route);
+  const lines = [`${route.kind} on ${shards.join(', ')}`];
+  for (const step of steps) {
+    lines.push(`  ${step.what} on ${step.shards.join(', ')}`, `    ${step.sql.trim()}`);
+    if (step.params.length > 0) lines.push(`    params: ${JSON.stringify(step.params)}`);
+  }
+  lines.push(`  result: ${merge}`);
+  return { kind: route.kind, shards, tables, steps, merge, text: lines.join('\n') };
+}
+
+const step = (what: string, shards: readonly string[], { sql, params }: BoundStatement): ExplainedStep => ({
+  what,
+  shards,
+  sql,
+  params,
+});
+
+function stepsOf(route: Route): ExplainedStep[] {
+  switch (route.kind) {
+    case 'single':
+      return [step('run', [route.shard], route.statement)];
+    case 'scatter':
+    case 'broadcast':
+      return [step('run', route.shards, route.statement)];
+    case 'insert':
+      return route.parts.flatMap(({ shard, statements }) => statements.map((one) => step('insert', [shard], one)));
+    case 'two-phase':
+      return [
+        step('find', route.shards, route.find),
+        step('write by primary key', route.shards, {
+          sql: `${route.plan.twoPhase?.head.sql ?? ''}where <primary key found>${route.plan.twoPhase?.tail.sql ?? ''}`,
+          params: [],
+        }),
+      ];
+    case 'gather': {
+      const finish = finishingStatement(
+        route,
+        route.fetches.map(() => ({ chunks: ['<rows>'], exact: false })),
+      );
+      const fetches = route.fetches.map(({ table, shards, statement }) =>
+        step(`fetch ${table.table.name}`, shards, statement),
+      );
+      return [...fetches, step('finish', [route.finishOn], finish)];
+    }
+  }
+}
+
+function mergeOf(route: Route): string {
+  switch (route.kind) {
+    case 'single':
+      return 'as it comes';
+    case 'scatter': {
+      const order = route.order.length > 0 ? `merge by ${route.order.map(orderText).join(', ')}` : 'concatenate';
+      const limit = route.limit === undefined ? '' : `, limit ${route.limit}`;
+      return `${order}${limit}${route.offset > 0 ? `, offset ${route.offset}` : ''}`;
+    }
+    case 'gather':
+      return 'as the last step gives it';
+    case 'insert':
+      return route.returning ? 'returned rows in the order of the values' : 'changes summed';
+    case 'broadcast':
+      return route.same ? 'the first shard answers for all' : 'rows concatenated, changes summed';
+    case 'two-phase':
+      return 'rows concatenated, changes summed';
+  }
+}
+
+const orderText = ({ text, descending, nulls, collation }: OrderKey): string =>
+  `${text}${collation === 'BINARY' ? '' : ` collate ${collation}`}${descending ? ' desc' : ''}${nulls === (descending ? 'last' : 'first') ? '' : ` nulls ${nulls}`}`;

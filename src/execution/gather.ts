@@ -1,0 +1,125 @@
+import { GatherLimitError } from '../errors';
+import type { Column } from '../layout/table';
+import { COLUMNS_PER_ARRAY } from '../plan/plan-gather';
+import { quoteName } from '../sql/tokens';
+import type { GatherRoute } from './route';
+import type { BoundStatement, ShardSet } from './shard-set';
+
+/** A bound string may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
+const CHUNK_LENGTH = 600_000;
+/** D1 takes at most 5 terms in a compound SELECT; more are nested. */
+const COMPOUND_TERMS = 5;
+
+export interface GatherLimits {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** The rows of one table as pieces of JSON arrays, each short enough to be bound. */
+interface Gathered {
+  readonly chunks: readonly string[];
+  /** Some value is of a type that its column's affinity does not convert to: it has to be carried as it is. */
+  readonly exact: boolean;
+}
+
+/**
+ * Fetches the rows and writes the statement that finishes on one shard. Rows travel as JSON text that SQLite made and SQLite
+ * reads: JavaScript never parses it, so 64-bit integers and the difference of 1 and 1.0 survive.
+ */
+export async function gather(
+  route: GatherRoute,
+  shards: ShardSet,
+  limits: GatherLimits,
+  tables: readonly string[],
+): Promise<BoundStatement> {
+  const counted = { rows: 0, bytes: 0 };
+  const jobs = route.fetches.flatMap((fetch, i) => fetch.shards.map((shard) => ({ i, shard, ...fetch })));
+  const results = await shards.forEach(jobs, async ({ shard, statement, table }) => {
+    const capped = { sql: `${statement.sql} limit ${limits.rows + 1}`, params: statement.params };
+    const { rows } = await shards.rows(shard, capped, 'arrays', tables);
+    const encoded = rows.map(([, ...arrays]) => (arrays.length === 1 ? String(arrays[0]) : `[${arrays.join(',')}]`));
+    counted.rows += rows.length;
+    for (const row of encoded) counted.bytes += row.length;
+    if (counted.rows > limits.rows || counted.bytes > limits.bytes) throw tooMuch(table.table.name, limits, tables);
+    return { encoded, exact: rows.some(([unusual]) => unusual === 1) };
+  });
+  const gathered = route.fetches.map((_, i): Gathered => {
+    const own = results.filter((_result, job) => jobs[job]?.i === i);
+    return { chunks: chunked(own.flatMap((one) => one.encoded)), exact: own.some((one) => one.exact) };
+  });
+  return finishingStatement(route, gathered);
+}
+
+function tooMuch(table: string, limits: GatherLimits, tables: readonly string[]): GatherLimitError {
+  return new GatherLimitError(
+    `The statement has to be finished on one shard, and fetching ${table} for it passed the limit of ${limits.rows} rows or ${limits.bytes} bytes.`,
+    {
+      tables,
+      remedy: `Add a condition on ${table} alone, or on the shard keys so that it stays on one shard; or raise limits.gatherRows and limits.gatherBytes.`,
+    },
+  );
+}
+
+function chunked(rows: readonly string[]): string[] {
+  const chunks: string[] = [];
+  let from = 0;
+  let length = 0;
+  for (const [i, row] of rows.entries()) {
+    if (length + row.length > CHUNK_LENGTH && i > from) {
+      chunks.push(`[${rows.slice(from, i).join(',')}]`);
+      from = i;
+      length = 0;
+    }
+    length += row.length + 1;
+  }
+  chunks.push(`[${rows.slice(from).join(',')}]`);
+  return chunks;
+}
+
+/** `with "users"("id", ...) as materialized (select ... from json_each(?))` before the untouched statement. */
+export function finishingStatement(route: GatherRoute, gathered: readonly Gathered[]): BoundStatement {
+  const params: unknown[] = [];
+  const ctes = route.fetches.map(({ table }, i) => {
+    const { chunks, exact } = gathered[i] as Gathered;
+    params.push(...chunks);
+    const names = table.columns.map((column) => quoteName(column.name));
+    const values = table.columns.map((column, at) => decode(column, at, table.columns.length, exact));
+    const source = unionOf(chunks.map(() => 'select value from json_each(?)'));
+    return `${quoteName(table.table.name)}(${names.join(', ')}) as materialized (select ${values.join(', ')} from (${source}))`;
+  });
+  const lead = route.hasWith ? `${route.head.sql} ${ctes.join(', ')}, ` : `with ${ctes.join(', ')} `;
+  return { sql: lead + route.body.sql, params: [...route.head.params, ...params, ...route.body.params] };
+}
+
+function unionOf(selects: readonly string[]): string {
+  if (selects.length <= COMPOUND_TERMS) return selects.join(' union all ');
+  const size = COMPOUND_TERMS ** Math.ceil(Math.log(selects.length) / Math.log(COMPOUND_TERMS) - 1);
+  const groups: string[] = [];
+  for (let i = 0; i < selects.length; i += size)
+    groups.push(`select value from (${unionOf(selects.slice(i, i + size))})`);
+  return unionOf(groups);
+}
+
+const CASTS = { integer: 'numeric', numeric: 'numeric', real: 'real', text: 'text' } as const;
+
+/**
+ * The expression that turns the JSON value of a column back into what was stored, with the column's affinity and collation.
+ *
+ * CAST gives the affinity, and changes nothing in a value of the column's own type. Where other types may occur, a scalar
+ * subquery gives it: SQLite takes the affinity of its last arm, while its only row comes from the first.
+ */
+function decode(column: Column, at: number, count: number, exact: boolean): string {
+  const path =
+    count <= COLUMNS_PER_ARRAY ? `[${at}]` : `[${Math.floor(at / COLUMNS_PER_ARRAY)}][${at % COLUMNS_PER_ARRAY}]`;
+  const plain = `value->>'$${path}'`;
+  const value = exact
+    ? `case json_type(value, '$${path}') when 'array' then unhex(value->>'$${path}[0]') else ${plain} end`
+    : plain;
+  const collate = column.collation === 'BINARY' ? '' : ` collate ${quoteName(column.collation)}`;
+  if (column.affinity === 'blob') return value + collate;
+  const type = CASTS[column.affinity];
+  const typed = exact
+    ? `(select ${value} union all select cast(null as ${type}) where 0)`
+    : `cast(${value} as ${type})`;
+  return typed + collate;
+}

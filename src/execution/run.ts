@@ -1,0 +1,257 @@
+import { PartialWriteError, type ShardOutcome, ShardQueryError } from '../errors';
+import type { Layout } from '../layout/layout';
+import { TablesNeeded } from '../layout/layout';
+import { mergeRows } from '../merge/merge-rows';
+import type { Placement } from '../placement/placement';
+import type { Plan } from '../plan/plan';
+import { type GatherLimits, gather } from './gather';
+import type { PlanCache } from './plan-cache';
+import {
+  type BroadcastRoute,
+  type InsertRoute,
+  type Route,
+  type RouteContext,
+  routeRead,
+  type ScatterRoute,
+  type TwoPhaseRoute,
+} from './route';
+import { routeEvery, routeInsert, routeWrite, writesByPrimaryKey } from './route-write';
+import { type BoundStatement, emptyMeta, mergeMeta, type RowFormat, type ShardRows, type ShardSet } from './shard-set';
+
+/** Everything that running statements needs, made once per configuration. */
+export interface Cluster {
+  readonly layout: Layout;
+  readonly placement: Placement;
+  readonly plans: PlanCache;
+  readonly limits: GatherLimits;
+  readonly crossShardBatch: 'refuse' | 'per-shard';
+}
+
+/** Runs statements over one set of shards: the databases themselves, or sessions of them. */
+export class Executor {
+  constructor(
+    readonly cluster: Cluster,
+    readonly shards: ShardSet,
+  ) {}
+
+  /** Plans a text, asking the first shard for tables that are not in the schema. */
+  async plan(sql: string): Promise<Plan> {
+    const { plans, layout, placement } = this.cluster;
+    for (;;) {
+      try {
+        return plans.get(sql, layout);
+      } catch (error) {
+        if (!(error instanceof TablesNeeded)) throw error;
+        const first = placement.shards[0] as string;
+        await this.shards.on(first, error.names, sql, async (client) => {
+          for (const name of error.names) await layout.discover(name, client);
+        });
+      }
+    }
+  }
+
+  /** Decides which shards run what, with the values bound. Reads nothing, unless a write has to look before it may run. */
+  async route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> {
+    const context: RouteContext = {
+      placement: this.cluster.placement,
+      sql,
+      read: async (statement) => (await this.rows(statement, 'arrays')).rows,
+    };
+    switch (plan.kind) {
+      case 'read':
+        return routeRead(plan, params, context);
+      case 'insert':
+        return routeInsert(plan, params, context);
+      case 'update':
+      case 'delete':
+        return routeWrite(plan, params, context);
+      case 'every':
+        return routeEvery(plan, params, context);
+      case 'refused':
+        throw plan.error();
+    }
+  }
+
+  /** Plans, routes, runs and merges. */
+  async rows(statement: BoundStatement, format: RowFormat): Promise<ShardRows> {
+    const plan = await this.plan(statement.sql);
+    return this.run(await this.route(plan, statement), format, plan.tables);
+  }
+
+  run(route: Route, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
+    switch (route.kind) {
+      case 'single':
+        return this.shards.rows(route.shard, route.statement, format, tables);
+      case 'scatter':
+        return this.#scatter(route, format, tables);
+      case 'gather':
+        return gather(route, this.shards, this.cluster.limits, tables).then((finish) =>
+          this.shards.rows(route.finishOn, finish, format, tables),
+        );
+      case 'insert':
+        return this.#insert(route, tables);
+      case 'broadcast':
+        return this.#broadcast(route, format, tables);
+      case 'two-phase':
+        return this.#twoPhase(route, tables);
+    }
+  }
+
+  async #scatter(route: ScatterRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
+    const results = await this.shards.forEach(route.shards, (shard) =>
+      this.shards.rows(shard, route.statement, format, tables),
+    );
+    return mergeScatter(route, results);
+  }
+
+  async #insert(route: InsertRoute, tables: readonly string[]): Promise<ShardRows> {
+    const results = await this.#write(route.parts, tables, (part) =>
+      this.shards.batch(part.shard, part.statements, tables),
+    );
+    return mergeInsert(route, results);
+  }
+
+  async #broadcast(route: BroadcastRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
+    const send = async (shard: string) => [await this.shards.rows(shard, route.statement, format, tables)];
+    if (route.ddl) this.forget();
+    // Where every shard does the same, what the first refuses (a constraint) nobody has written yet.
+    const [first, ...others] = route.shards;
+    const results = route.same
+      ? [
+          await send(first as string),
+          ...(await this.#write(
+            others.map((shard) => ({ shard })),
+            tables,
+            ({ shard }) => send(shard),
+            first,
+          )),
+        ]
+      : await this.#write(
+          route.shards.map((shard) => ({ shard })),
+          tables,
+          ({ shard }) => send(shard),
+        );
+    return mergeBroadcast(route, results);
+  }
+
+  async #twoPhase(route: TwoPhaseRoute, tables: readonly string[]): Promise<ShardRows> {
+    const { plan } = route;
+    const { rows } = await this.rows(route.find, 'arrays');
+    const { placement } = plan.table;
+    const groups = new Map<string, (readonly unknown[])[]>();
+    for (const [key, ...primaryKey] of rows) {
+      const owner =
+        placement.kind === 'sharded' ? await this.cluster.placement.ownerOf(placement.keyspace, String(key)) : '';
+      groups.set(owner, [...(groups.get(owner) ?? []), primaryKey]);
+    }
+    const parts = [...groups].map(([shard, keys]) => ({
+      shard,
+      statements: writesByPrimaryKey(plan, route.params, keys),
+    }));
+    const results = await this.#write(parts, tables, (part) => this.shards.batch(part.shard, part.statements, tables));
+    return joinResults(results.flat());
+  }
+
+  /** Forgets plans and shapes: a schema change may have made them untrue. */
+  forget(): void {
+    this.cluster.plans.clear();
+    this.cluster.layout.forget();
+  }
+
+  /**
+   * Writes on several shards. All are waited for; when only some succeeded, it says which. `applied` names a shard that was
+   * written before.
+   */
+  async #write<T extends { readonly shard: string }>(
+    parts: readonly T[],
+    tables: readonly string[],
+    run: (part: T) => Promise<ShardRows[]>,
+    applied?: string,
+  ): Promise<ShardRows[][]> {
+    return writeAll(this.shards, parts, tables, run, applied);
+  }
+}
+
+export async function writeAll<T extends { readonly shard: string }>(
+  shards: ShardSet,
+  parts: readonly T[],
+  tables: readonly string[],
+  run: (part: T) => Promise<ShardRows[]>,
+  applied?: string,
+): Promise<ShardRows[][]> {
+  const settled = await shards.forEach(parts, async (part) => {
+    try {
+      return { results: await run(part) };
+    } catch (error) {
+      return { error: error instanceof ShardQueryError ? error : new ShardQueryError(part.shard, error, { tables }) };
+    }
+  });
+  const outcomes = settled.map((one, i): ShardOutcome => {
+    const { shard } = parts[i] as T;
+    return one.error ? { shard, error: one.error } : { shard, changes: changesOf(one.results) };
+  });
+  const failed = outcomes.find((outcome) => outcome.error);
+  if (failed?.error) {
+    if (applied === undefined && outcomes.every((outcome) => outcome.error)) throw failed.error;
+    throw new PartialWriteError([...(applied === undefined ? [] : [{ shard: applied }]), ...outcomes], { tables });
+  }
+  return settled.flatMap((one) => (one.results ? [one.results] : []));
+}
+
+/** Rows as arrays come without a meta; what RETURNING gave was changed. */
+const changesOf = (results: readonly ShardRows[]): number =>
+  results.reduce((sum, { meta, rows }) => sum + Math.max(meta.changes, rows.length), 0);
+
+export function mergeScatter(route: ScatterRoute, results: readonly ShardRows[]): ShardRows {
+  const hidden = route.order.reduce((count, key) => count + (key.large ? 2 : 1), 0);
+  const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
+  return {
+    columns: hidden > 0 ? columns.slice(0, -hidden) : columns,
+    rows: mergeRows(
+      results.map((result) => result.rows),
+      route.order,
+      route.offset,
+      route.limit,
+    ),
+    meta: mergeMeta(results.map((result) => result.meta)),
+  };
+}
+
+/** Puts the rows of RETURNING back into the order of the VALUES. */
+export function mergeInsert(route: InsertRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
+  const meta = mergeMeta(results.flat().map((result) => result.meta));
+  if (!route.returning) return { columns: [], rows: [], meta };
+  const columns = results.flat().find((result) => result.columns.length > 0)?.columns ?? [];
+  const placed: { readonly at: number; readonly row: readonly unknown[] }[] = [];
+  for (const [i, part] of route.parts.entries()) {
+    const waiting = [...part.rows];
+    for (const row of (results[i] ?? []).flatMap((result) => result.rows)) {
+      // A conflict may have dropped rows: the next one with this row's key is it.
+      const next = route.returnsKey ? waiting.findIndex((at) => route.keys[at] === String(row.at(-1))) : 0;
+      const [at] = waiting.splice(Math.max(next, 0), 1);
+      placed.push({ at: at ?? route.keys.length, row: route.returnsKey ? row.slice(0, -1) : row });
+    }
+  }
+  placed.sort((a, b) => a.at - b.at);
+  return {
+    columns: route.returningNames ?? (route.returnsKey ? columns.slice(0, -1) : columns),
+    rows: placed.map((one) => one.row),
+    meta,
+  };
+}
+
+/** A replicated table answers once, not once per shard. */
+export function mergeBroadcast(route: BroadcastRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
+  const [first] = results[0] ?? [];
+  if (route.same) return first ?? joinResults([]);
+  return joinResults(results.flat());
+}
+
+function joinResults(results: readonly ShardRows[]): ShardRows {
+  const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
+  return {
+    columns,
+    rows: results.flatMap((result) => result.rows),
+    meta: results.length > 0 ? mergeMeta(results.map((result) => result.meta)) : emptyMeta(),
+  };
+}

@@ -1,0 +1,57 @@
+import type { OrderKey } from '../plan/plan';
+import { compareValues } from './compare';
+
+export type Row = readonly unknown[];
+
+/** How many hidden columns the order adds at the end of each row. */
+export const hiddenColumns = (order: readonly OrderKey[]): number =>
+  order.reduce((count, key) => count + (key.large ? 2 : 1), 0);
+
+/**
+ * Merges sorted lists of rows of several shards into one, by the hidden columns at their ends; equal rows keep the order of
+ * the lists. Takes the hidden columns away.
+ */
+export function mergeRows(
+  lists: readonly (readonly Row[])[],
+  order: readonly OrderKey[],
+  offset: number,
+  limit: number | undefined,
+): Row[] {
+  const hidden = hiddenColumns(order);
+  const rows = lists.flat();
+  // Array.prototype.sort is stable, and its TimSort merges runs that are sorted already in linear time.
+  if (order.length > 0) rows.sort((a, b) => compareRows(a, b, order, hidden));
+  const page = limit === undefined || limit < 0 ? rows.slice(offset) : rows.slice(offset, offset + limit);
+  return hidden === 0 ? page : page.map((row) => row.slice(0, row.length - hidden));
+}
+
+function compareRows(a: Row, b: Row, order: readonly OrderKey[], hidden: number): number {
+  let at = a.length - hidden;
+  let bt = b.length - hidden;
+  for (const key of order) {
+    const result = compareKey(key, a[at], b[bt], key.large ? a[at + 1] : null, key.large ? b[bt + 1] : null);
+    if (result !== 0) return result;
+    at += key.large ? 2 : 1;
+    bt += key.large ? 2 : 1;
+  }
+  return 0;
+}
+
+function compareKey(key: OrderKey, a: unknown, b: unknown, largeA: unknown, largeB: unknown): number {
+  const aNull = a === null || a === undefined;
+  const bNull = b === null || b === undefined;
+  if (aNull || bNull) {
+    if (aNull && bNull) return 0;
+    return aNull === (key.nulls === 'first') ? -1 : 1;
+  }
+  let result = compareValues(a, b, key.collation);
+  if (result === 0 && (typeof largeA === 'string' || typeof largeB === 'string'))
+    result = compareLarge(a, b, largeA, largeB);
+  return key.descending ? -result : result;
+}
+
+const compareLarge = (a: unknown, b: unknown, largeA: unknown, largeB: unknown): number => {
+  const x = BigInt(typeof largeA === 'string' ? largeA : Math.trunc(a as number));
+  const y = BigInt(typeof largeB === 'string' ? largeB : Math.trunc(b as number));
+  return x < y ? -1 : x > y ? 1 : 0;
+};

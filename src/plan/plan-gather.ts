@@ -1,0 +1,159 @@
+import { type Column, findColumn, type Table } from '../layout/table';
+import type { Parsed, Range } from '../sql/ast';
+import { functionsIn, selectsIn, unstableIn } from '../sql/functions';
+import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
+import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
+import type { Binder } from './bind';
+import type { GatherStep, GatherTable } from './plan';
+import { reachesOf } from './reach';
+import { resolve, type TableRef } from './scope';
+
+/** D1 takes at most 32 arguments to a function; `json_array` is called once for each so many columns. */
+export const COLUMNS_PER_ARRAY = 30;
+
+/**
+ * Plans to fetch the rows that a statement needs from every shard and to run it untouched on one, with a CTE in the place of
+ * each table.
+ */
+export function planGather(parsed: Parsed, binder: Binder): GatherStep {
+  const gathered = binder.refs.filter((ref) => ref.table.placement.kind !== 'replicated');
+  const byTable = new Map<string, TableRef[]>();
+  for (const ref of gathered) {
+    const name = foldName(ref.table.name);
+    byTable.set(name, [...(byTable.get(name) ?? []), ref]);
+  }
+  const { tokens } = parsed;
+  const withWords = isWord(tokens[0], 'with') ? (isWord(tokens[1], 'recursive') ? 2 : 1) : 0;
+  // `main.users` would reach behind the CTE, and a CTE has no indexes to be told of.
+  const skip = gathered.flatMap((ref) => ref.source.hints);
+  const compact = parsed.paramCount > MAX_PARAMS / 2;
+  const copy = (range: Range) => new SqlWriter(parsed.sql, tokens).copy(range, { skip, compact }).done();
+  const end = binder.parsed.statement.range.to;
+  return {
+    tables: [...byTable.values()].map((refs) => planTable(parsed, refs)),
+    head: copy({ from: 0, to: withWords }),
+    body: copy({ from: withWords, to: end }),
+    hasWith: withWords > 0,
+  };
+}
+
+function planTable(parsed: Parsed, refs: readonly TableRef[]): GatherTable {
+  const { table } = refs[0] as TableRef;
+  const columns = neededColumns(parsed.tokens, table);
+  return { table, columns, fetch: writeFetch(parsed, table, columns, refs), reaches: reachesOf(refs) };
+}
+
+/** Columns whose name stands anywhere in the statement, or all of them where there is a star. */
+function neededColumns(tokens: readonly Token[], table: Table): readonly Column[] {
+  if (
+    tokens.some((token, i) => isOp(token, '*') && isStar(tokens[i - 1])) ||
+    tokens.some((token) => isWord(token, 'natural'))
+  ) {
+    return table.columns;
+  }
+  const names = new Set(
+    tokens.flatMap((token) => (token.kind === 'word' || token.kind === 'name' ? [foldName(token.value)] : [])),
+  );
+  const needed = table.columns.filter((column) => names.has(foldName(column.name)));
+  return needed.length > 0 ? needed : table.columns.slice(0, 1);
+}
+
+/** A star that stands for columns comes after these; elsewhere it multiplies, or is the one of count(*). */
+const isStar = (before: Token | undefined): boolean =>
+  ['select', 'distinct', 'all', 'returning'].some((word) => isWord(before, word)) ||
+  isOp(before, ',') ||
+  isOp(before, '.');
+
+function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], refs: readonly TableRef[]): Template {
+  const writer = new SqlWriter(parsed.sql, parsed.tokens);
+  const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${foreignTypes(column)})`);
+  writer.text(`select 1 in (${unusual.join(', ')}) as "x"`);
+  for (let i = 0; i < columns.length; i += COLUMNS_PER_ARRAY) {
+    const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => {
+      const column = quoteName(name);
+      return `case typeof(${column}) when 'blob' then json_array(hex(${column})) else ${column} end`;
+    });
+    writer.text(`, json_array(${values.join(', ')}) as "r${i / COLUMNS_PER_ARRAY}"`);
+  }
+  writer.text(` from ${quoteName(table.name)}`);
+  const filters = refs.map((ref) => pushable(parsed.tokens, ref));
+  if (filters.some((filter) => filter.length === 0)) return writer.done();
+  for (const [i, filter] of filters.entries()) {
+    writer.text(i === 0 ? ' where (' : ' or (');
+    for (const [j, range] of filter.entries()) {
+      writer.text(j === 0 ? '(' : ' and (');
+      writeUnqualified(writer, parsed.tokens, range);
+      writer.text(')');
+    }
+    writer.text(')');
+  }
+  return writer.done();
+}
+
+/** Types that the column's affinity leaves as they are although they are not its own. */
+const foreignTypes = ({ affinity }: Column): string =>
+  affinity === 'text' || affinity === 'blob' ? "'blob'" : "'text', 'blob'";
+
+/**
+ * The conditions on this mention of the table alone, which may go to the shards: those of WHERE, unless the table is the right
+ * side of an outer join; then those of that join's ON.
+ */
+function pushable(tokens: readonly Token[], ref: TableRef): Range[] {
+  const { core } = ref;
+  const outer = [...core.outerConjuncts].find(([source]) => source.ref === ref)?.[1];
+  const terms = ref.nullable ? (core.hasRightJoin || core.core.opaqueFrom ? [] : (outer ?? [])) : core.conjuncts;
+  return terms.filter((range) => isAbout(ref, tokens, range));
+}
+
+const OPERATORS = new Set(
+  'and or not is in like glob between case when then else end null true false escape collate isnull notnull exists distinct from'.split(
+    ' ',
+  ),
+);
+
+function isAbout(ref: TableRef, tokens: readonly Token[], range: Range): boolean {
+  const { aggregate, window } = functionsIn(tokens, range);
+  if (aggregate || window || selectsIn(tokens, range).length > 0 || unstableIn(tokens, range)) return false;
+  let names = 0;
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    if (token.kind !== 'word' && token.kind !== 'name') continue;
+    if (token.kind === 'word' && OPERATORS.has(token.value)) continue;
+    if (isOp(tokens[i + 1], '(') || isWord(tokens[i - 1], 'collate')) continue;
+    const path = [token.value];
+    while (isOp(tokens[i + 1], '.')) {
+      path.push((tokens[i + 2] as Token).value);
+      i += 2;
+    }
+    if (resolve(ref.core.scope, path)?.ref !== ref) return false;
+    names++;
+  }
+  return names > 0;
+}
+
+/** The fetch reads one table under its own name, so `p.title` becomes `"title"`. */
+function writeUnqualified(writer: SqlWriter, tokens: readonly Token[], range: Range): void {
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    if (isOp(tokens[i + 1], '.')) {
+      i++;
+      continue;
+    }
+    writer.text(' ');
+    if (token.kind === 'param') writer.copy({ from: i, to: i + 1 });
+    else writer.text(token.text);
+  }
+}
+
+/** Does the statement name the row id of a table that has no column for it? */
+export function namesRowid(tokens: readonly Token[], refs: readonly TableRef[]): boolean {
+  return tokens.some((token, i) => {
+    if (
+      (token.kind !== 'word' && token.kind !== 'name') ||
+      !['rowid', 'oid', '_rowid_'].includes(foldName(token.value))
+    )
+      return false;
+    if (isOp(tokens[i + 1], '(') || isWord(tokens[i - 1], 'as')) return false;
+    return !refs.some((ref) => findColumn(ref.table, token.value));
+  });
+}

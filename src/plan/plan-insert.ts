@@ -1,0 +1,268 @@
+import { ShardKeyChangeError, ShardKeyError, UnsupportedStatementError } from '../errors';
+import { type Column, sameName, type Table } from '../layout/table';
+import type { Insert, Parsed, Range } from '../sql/ast';
+import { readValue, type ValueRef } from '../sql/conditions';
+import { unstableIn } from '../sql/functions';
+import { SqlWriter } from '../sql/template';
+import { foldName, isOp, quoteName } from '../sql/tokens';
+import type { Binder } from './bind';
+import { anchorOf, isLocalTo } from './locality';
+import type { EveryShardPlan, InsertPlan, InsertRow } from './plan';
+import { reachesOf, wholeStatement } from './reach';
+import type { BoundSelect, Scope } from './scope';
+
+/** Plans an INSERT: its rows go to the shards that own their keys. */
+export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): InsertPlan | EveryShardPlan {
+  const table = binder.table(statement.target.name, statement.target.schema);
+  const bound = bindParts(statement, table, binder);
+  const base = {
+    tables: [...new Set([table.name, ...binder.refs.map((ref) => ref.table.name)])],
+    reaches: reachesOf(binder.refs),
+    whole: wholeStatement(parsed),
+  };
+  const returning = statement.returning !== undefined;
+  if (table.placement.kind === 'replicated') {
+    checkReplicated(parsed, statement, table, base.reaches.length > 0);
+    return { ...base, kind: 'every', verb: 'insert', ddl: false, neutral: false, rows: returning };
+  }
+  const none = { sql: '', slots: [] };
+  const plan = {
+    ...base,
+    kind: 'insert',
+    table,
+    head: none,
+    tail: none,
+    rows: [],
+    returning,
+    returnsKey: false,
+    returningNames: undefined,
+    keyUpdates: [],
+  } as const;
+  if (table.placement.kind === 'pinned') {
+    return { ...plan, mode: 'pinned', reaches: [...base.reaches, { kind: 'pinned', shard: table.placement.shard }] };
+  }
+  const key = table.placement.key;
+  const columns = statement.columns ?? binder.layout.insertOrder(table);
+  checkConflicts(parsed, statement, table, key);
+  const keyUpdates = keyUpdatesOf(parsed, statement, key);
+  if (statement.defaultValues) throw missingKey(table, key, parsed.sql);
+  const keyAt = columns.findIndex((name) => sameName(name, key.name));
+  if (keyAt < 0) throw missingKey(table, key, parsed.sql);
+  const { rowidAlias } = table;
+  const idAt = rowidAlias === undefined ? -1 : columns.findIndex((name) => sameName(name, rowidAlias));
+  if (rowidAlias !== undefined && idAt < 0) throw missingId(table, rowidAlias, parsed.sql);
+  if (bound) return planSelect(parsed, table, bound, keyAt, { ...plan, keyUpdates }, binder);
+  const rows = (statement.rows ?? []).map((row): InsertRow => {
+    if (row.values.length !== columns.length) {
+      throw new UnsupportedStatementError(
+        `A row of ${row.values.length} values for ${columns.length} columns of ${table.name}.`,
+        { tables: [table.name], sql: parsed.sql },
+      );
+    }
+    return {
+      template: new SqlWriter(parsed.sql, parsed.tokens).copy(row.range).done(),
+      key: readValue(parsed.tokens, row.values[keyAt] as Range),
+      id: idAt < 0 ? undefined : (readValue(parsed.tokens, row.values[idAt] as Range) ?? 'other'),
+    };
+  });
+  const first = statement.rows?.[0]?.range.from ?? 0;
+  const last = statement.rows?.at(-1)?.range.to ?? 0;
+  const drops = statement.conflictAction === 'ignore' || statement.onConflict.some((one) => !one.update || one.where);
+  const returnsKey = returning && drops && rows.length > 1;
+  const returningNames = ambiguousNames(parsed, statement);
+  const tail = new SqlWriter(parsed.sql, parsed.tokens).text(' ');
+  tail.copy({ from: last, to: (returningNames && statement.returningRange?.from) ?? statement.range.to });
+  if (returningNames) {
+    for (const [i, { expr }] of (statement.returning ?? []).entries())
+      tail
+        .text(i === 0 ? ' returning ' : ', ')
+        .copy(expr)
+        .text(` as "__shard_column_${i}"`);
+  }
+  if (returnsKey) tail.text(`, ${quoteName(key.name)} as "__shard_key"`);
+  return {
+    ...plan,
+    mode: 'rows',
+    head: new SqlWriter(parsed.sql, parsed.tokens).copy({ from: 0, to: first }).text(' ').done(),
+    tail: tail.done(),
+    rows,
+    keyUpdates,
+    returnsKey,
+    returningNames,
+  };
+}
+
+/** The names of RETURNING's columns, if JavaScript objects could not hold them all, in their order. */
+function ambiguousNames(parsed: Parsed, statement: Insert): string[] | undefined {
+  const columns = statement.returning ?? [];
+  if (columns.some((column) => column.star !== undefined)) return undefined;
+  const names = columns.map(({ alias, expr }) => alias ?? parsed.tokens[expr.to - 1]?.value ?? '');
+  return new Set(names).size < names.length || names.some((name) => /^\d+$/.test(name)) ? names : undefined;
+}
+
+/** Binds everything in the statement that can read a table; gives the SELECT that is inserted, if there is one. */
+function bindParts(statement: Insert, table: Table, binder: Binder): BoundSelect | undefined {
+  const ctes = binder.withCtes(statement.ctes, new Map());
+  const key = { name: '', ref: undefined, column: undefined, key: undefined };
+  const columns = table.columns.map((column) => ({ ...key, name: column.name, column }));
+  const source = { source: statement.target, columns, ref: undefined, derived: undefined };
+  const scope: Scope = { level: binder.nextLevel(), sources: [source], aliases: new Set(), parent: undefined };
+  const ranges: (Range | undefined)[] = [
+    ...(statement.rows ?? []).map((row) => row.range),
+    ...statement.onConflict.flatMap((one) => [one.where, ...(one.update ?? []).map((set) => set.value)]),
+    statement.returningRange,
+  ];
+  for (const range of ranges) if (range) binder.subqueriesIn(range, scope, ctes);
+  return statement.select && binder.select(statement.select, undefined, ctes);
+}
+
+/**
+ * INSERT ... SELECT: each shard inserts from its own rows, if the inserted key is the key of the row it comes from; or all of
+ * it goes to the shard of one constant key.
+ */
+function planSelect(
+  parsed: Parsed,
+  table: Table,
+  bound: BoundSelect,
+  keyAt: number,
+  plan: Omit<InsertPlan, 'mode'>,
+  binder: Binder,
+): InsertPlan {
+  const [core] = bound.cores;
+  const output = bound.columns?.[keyAt];
+  const anchor = core && bound.cores.length === 1 ? anchorOf(core) : undefined;
+  const { placement } = table;
+  if (
+    core &&
+    anchor &&
+    !core.windows &&
+    !core.aggregate &&
+    !core.core.distinct &&
+    !bound.select.limitClause &&
+    placement.kind === 'sharded' &&
+    output?.key?.find().outermost() === anchor &&
+    anchor.keyspace === placement.keyspace &&
+    anchor.affinity === placement.key.affinity &&
+    isLocalTo(anchor, binder)
+  ) {
+    return {
+      ...plan,
+      mode: 'colocated',
+      reaches: [{ kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() }],
+    };
+  }
+  const expression = core?.core.columns.every((column) => column.star === undefined)
+    ? core.core.columns[keyAt]?.expr
+    : undefined;
+  const value = expression && readValue(parsed.tokens, expression);
+  if (value && bound.cores.length === 1) {
+    const row: InsertRow = { template: plan.whole, key: value, id: undefined };
+    return { ...plan, mode: 'rows', rows: [row] };
+  }
+  throw new UnsupportedStatementError(`INSERT INTO ${table.name} ... SELECT would move rows between shards.`, {
+    tables: plan.tables,
+    sql: parsed.sql,
+    remedy: "Select the source table's shard key as the new key, or read the rows and insert them.",
+  });
+}
+
+function missingKey(table: Table, key: Column, sql: string): ShardKeyError {
+  return new ShardKeyError(`A row of ${table.name} has no value for its shard key ${key.name}.`, {
+    tables: [table.name],
+    sql,
+    remedy: `Give ${key.name} in the values, or a $defaultFn in the schema: a default of the database is only known after the row has found its shard.`,
+  });
+}
+
+export function missingId(table: Table, id: string, sql: string): ShardKeyError {
+  return new ShardKeyError(
+    `A row of ${table.name} leaves ${id} to the database, but every shard counts from 1 by itself.`,
+    {
+      tables: [table.name],
+      sql,
+      remedy: `Give ${id} a value that is unique over all shards.`,
+    },
+  );
+}
+
+/** A unique value on another shard is not seen, so "on conflict" would quietly insert a second row. */
+function checkConflicts(parsed: Parsed, statement: Insert, table: Table, key: Column): void {
+  const hasKey = (columns: readonly string[]) => columns.some((name) => sameName(name, key.name));
+  const refuse = (columns: readonly string[], what: string) =>
+    new UnsupportedStatementError(
+      `${what} on ${table.name}(${columns.join(', ')}): a row with that value may be on another shard, where it cannot be seen.`,
+      {
+        tables: [table.name],
+        sql: parsed.sql,
+        remedy: `Name a conflict target that includes the shard key ${key.name}.`,
+      },
+    );
+  const acts = statement.conflictAction === 'ignore' || statement.conflictAction === 'replace';
+  const untargeted = acts || statement.onConflict.some((one) => one.target === undefined);
+  if (untargeted) {
+    const blind = [table.primaryKey, ...table.uniques].find((columns) => columns.length > 0 && !hasKey(columns));
+    const what = acts ? `INSERT OR ${statement.conflictAction?.toUpperCase()}` : 'ON CONFLICT without a target';
+    if (blind) throw refuse(blind, what);
+  }
+  for (const { target } of statement.onConflict) if (target && !hasKey(target)) throw refuse(target, 'ON CONFLICT');
+}
+
+/** `do update set key = ...`: allowed when it is the value that is inserted. */
+function keyUpdatesOf(parsed: Parsed, statement: Insert, key: Column): ValueRef[] {
+  const values: ValueRef[] = [];
+  for (const assignment of statement.onConflict.flatMap((one) => one.update ?? [])) {
+    if (!assignment.columns.some((name) => sameName(name, key.name))) continue;
+    const { from, to } = assignment.value;
+    const path = parsed.tokens.slice(from, to);
+    const isExcluded =
+      path.length === 3 &&
+      foldName(path[0]?.value ?? '') === 'excluded' &&
+      isOp(path[1], '.') &&
+      sameName(path[2]?.value ?? '', key.name);
+    const isItself =
+      sameName(path.at(-1)?.value ?? '', key.name) &&
+      (path.length === 1 || (path.length === 3 && sameName(path[0]?.value ?? '', statement.target.alias)));
+    if (assignment.columns.length === 1 && (isExcluded || isItself)) continue;
+    const value = assignment.columns.length === 1 ? readValue(parsed.tokens, assignment.value) : undefined;
+    if (!value) throw keyChange(statement.target.name, key, parsed.sql);
+    values.push(value);
+  }
+  return values;
+}
+
+export const keyChange = (table: string, key: Column, sql: string): ShardKeyChangeError =>
+  new ShardKeyChangeError(
+    `The statement sets ${table}.${key.name}, the shard key: a row that changes it would have to move to another shard.`,
+    {
+      tables: [table],
+      sql,
+      remedy: 'Insert the row with the new key, then delete the old one.',
+    },
+  );
+
+/** Every shard must end up with the same row. */
+function checkReplicated(parsed: Parsed, statement: Insert, table: Table, readsSharded: boolean): void {
+  const refuse = (why: string, remedy: string) =>
+    new UnsupportedStatementError(`${table.name} is replicated, and ${why}.`, {
+      tables: [table.name],
+      sql: parsed.sql,
+      remedy,
+    });
+  if (readsSharded)
+    throw refuse(
+      'the statement reads tables that are not, so each shard would write other rows',
+      'Read the values first, then write them.',
+    );
+  const unstable = unstableIn(parsed.tokens, statement.range);
+  if (unstable) throw refuse(`${unstable} differs from shard to shard`, 'Compute the value in your code and bind it.');
+  const { rowidAlias } = table;
+  const columns = statement.columns;
+  if (rowidAlias !== undefined && columns && !columns.some((name) => sameName(name, rowidAlias)))
+    throw missingId(table, rowidAlias, parsed.sql);
+  const idAt = columns?.findIndex((name) => rowidAlias !== undefined && sameName(name, rowidAlias)) ?? -1;
+  for (const row of statement.rows ?? []) {
+    const value = row.values[idAt];
+    const literal = value && readValue(parsed.tokens, value);
+    if (literal?.kind === 'literal' && literal.value === null) throw missingId(table, rowidAlias as string, parsed.sql);
+  }
+}

@@ -1,0 +1,163 @@
+import { UnsupportedStatementError } from '../errors';
+import { type Column, sameName, type Table } from '../layout/table';
+import type { Core, Parsed, Range, Update } from '../sql/ast';
+import { conjunctsOf, readValue, type ValueRef } from '../sql/conditions';
+import { unstableIn } from '../sql/functions';
+import { SqlWriter } from '../sql/template';
+import { foldName, isOp, quoteName } from '../sql/tokens';
+import type { Binder } from './bind';
+import { isLocalTo } from './locality';
+import type { EveryShardPlan, TwoPhaseStep, WritePlan } from './plan';
+import { namesRowid } from './plan-gather';
+import { keyChange } from './plan-insert';
+import { reachesOf, reachOf, wholeStatement } from './reach';
+import type { BoundCore, TableRef } from './scope';
+
+/** Plans an UPDATE or DELETE. */
+export function planWrite(parsed: Parsed, statement: Update, binder: Binder): WritePlan | EveryShardPlan {
+  const { core, setRefs } = bindWrite(statement, binder);
+  const target = core.sources[0]?.ref as TableRef;
+  const { table } = target;
+  const base = {
+    tables: [...new Set(binder.refs.map((ref) => ref.table.name))],
+    reaches: reachesOf(binder.refs),
+    whole: wholeStatement(parsed),
+  };
+  const returning = statement.returning !== undefined;
+  if (table.placement.kind === 'replicated') {
+    checkReplicated(parsed, statement, table, base.reaches.length > 0);
+    return { ...base, kind: 'every', verb: statement.kind, ddl: false, neutral: false, rows: returning };
+  }
+  const rowid = namesRowid(parsed.tokens, binder.refs);
+  const isLocal = target.key !== undefined && isLocalTo(target.key, binder);
+  const setIsLocal = setRefs.every(
+    (ref) =>
+      ref.table.placement.kind === 'replicated' || (target.key && ref.key?.outermost() === target.key.outermost()),
+  );
+  return {
+    ...base,
+    kind: statement.kind,
+    table,
+    target: reachOf(target),
+    local: isLocal && !statement.limitClause && !rowid,
+    twoPhase: setIsLocal && !rowid && statement.from.length === 0 ? planTwoPhase(parsed, statement, target) : undefined,
+    keyUpdates: table.placement.kind === 'sharded' ? keyUpdatesOf(parsed, statement, table, table.placement.key) : [],
+    returning,
+  };
+}
+
+/** An UPDATE reads like a SELECT from its target, what stands in FROM, and its WHERE. */
+function bindWrite(statement: Update, binder: Binder): { core: BoundCore; setRefs: TableRef[] } {
+  const level = binder.nextLevel();
+  const from = [
+    statement.target,
+    ...statement.from.map((source) => (source.join === 'first' ? { ...source, join: 'inner' as const } : source)),
+  ];
+  const core: Core = {
+    distinct: false,
+    columns: [],
+    from,
+    opaqueFrom: statement.opaqueFrom,
+    where: statement.where,
+    groupBy: [],
+    having: undefined,
+    window: undefined,
+    columnsEnd: 0,
+    range: statement.range,
+  };
+  const sources: BoundCore['sources'] = [];
+  const bound: BoundCore = {
+    core,
+    level,
+    sources,
+    scope: { level, sources, aliases: new Set(), parent: undefined },
+    conjuncts: statement.where ? conjunctsOf(binder.tokens, statement.where) : [],
+    outerConjuncts: new Map(),
+    hasRightJoin: from.some((source) => source.join === 'right' || source.join === 'full'),
+    aggregate: false,
+    windows: false,
+  };
+  const ctes = binder.withCtes(statement.ctes, new Map());
+  for (const source of from) {
+    const named = source === statement.target && ctes.has(foldName(source.name)) ? new Map() : ctes;
+    sources.push(binder.source(source, bound, named));
+    if (source.on && source.join === 'inner' && !bound.hasRightJoin && !core.opaqueFrom)
+      bound.conjuncts.push(...conjunctsOf(binder.tokens, source.on));
+  }
+  for (const range of [statement.where, ...from.map((source) => source.on)])
+    if (range) binder.subqueriesIn(range, bound.scope, ctes);
+  const before = binder.refs.length;
+  for (const range of [...statement.set.map((one) => one.value), statement.returningRange, statement.tail]) {
+    if (range) binder.subqueriesIn(range, bound.scope, ctes);
+  }
+  const setRefs = binder.refs.slice(before);
+  binder.confine(bound);
+  return { core: bound, setRefs };
+}
+
+/** The primary keys of the rows first, wherever they are found; then the write by primary key on each shard. */
+function planTwoPhase(parsed: Parsed, statement: Update, target: TableRef): TwoPhaseStep | undefined {
+  const { table } = target;
+  if (table.placement.kind !== 'sharded' || table.primaryKey.length === 0) return undefined;
+  const { tokens, sql } = parsed;
+  const columns = [table.placement.key.name, ...table.primaryKey].map(
+    (name) => `${quoteName(target.alias)}.${quoteName(name)}`,
+  );
+  const whole = statement.range;
+  const verbAt = tokens.findIndex(
+    (token, i) => token.kind === 'word' && token.value === statement.kind && isOutside(parsed, i),
+  );
+  const withClause = { from: whole.from, to: verbAt };
+  const find = new SqlWriter(sql, tokens).copy(withClause);
+  find.text(` select ${columns.join(', ')} from ${quoteName(table.name)} as ${quoteName(target.alias)} `);
+  if (statement.whereClause) find.copy(statement.whereClause);
+  if (statement.tail) find.text(' ').copy(statement.tail);
+  const bodyEnd = statement.whereClause?.from ?? statement.returningRange?.from ?? statement.tail?.from ?? whole.to;
+  const tail = new SqlWriter(sql, tokens).text(' ');
+  if (statement.returningRange) tail.copy(statement.returningRange);
+  return {
+    find: find.done(),
+    primaryKey: table.primaryKey,
+    head: new SqlWriter(sql, tokens).copy({ from: whole.from, to: bodyEnd }).text(' ').done(),
+    tail: tail.done(),
+  };
+}
+
+const isOutside = (parsed: Parsed, at: number): boolean =>
+  !parsed.tokens.some((token, i) => isOp(token, '(') && i < at && token.match > at);
+
+/** Values given to the shard key; `key = key` is no change. */
+function keyUpdatesOf(parsed: Parsed, statement: Update, table: Table, key: Column): (ValueRef | 'unknown')[] {
+  const values: (ValueRef | 'unknown')[] = [];
+  for (const { columns, value } of statement.set) {
+    if (!columns.some((name) => sameName(name, key.name))) continue;
+    const range: Range = value;
+    const path = parsed.tokens.slice(range.from, range.to).filter((token) => !isOp(token, '.'));
+    const isItself =
+      columns.length === 1 &&
+      path.length <= 2 &&
+      path.every((token) => token.kind === 'word' || token.kind === 'name') &&
+      sameName(path.at(-1)?.value ?? '', key.name);
+    if (isItself && (path.length === 1 || sameName(path[0]?.value ?? '', statement.target.alias))) continue;
+    const read = columns.length === 1 ? readValue(parsed.tokens, range) : undefined;
+    if (!read && columns.length > 1) throw keyChange(table.name, key, parsed.sql);
+    values.push(read ?? 'unknown');
+  }
+  return values;
+}
+
+function checkReplicated(parsed: Parsed, statement: Update, table: Table, readsSharded: boolean): void {
+  const refuse = (why: string, remedy: string) =>
+    new UnsupportedStatementError(`${table.name} is replicated, and ${why}.`, {
+      tables: [table.name],
+      sql: parsed.sql,
+      remedy,
+    });
+  if (readsSharded)
+    throw refuse(
+      'the statement reads tables that are not, so each shard would write other rows',
+      'Read the values first, then write them.',
+    );
+  const unstable = unstableIn(parsed.tokens, statement.range);
+  if (unstable) throw refuse(`${unstable} differs from shard to shard`, 'Compute the value in your code and bind it.');
+}

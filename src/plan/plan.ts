@@ -1,0 +1,139 @@
+import type { Column, Table } from '../layout/table';
+import type { ValueRef } from '../sql/conditions';
+import type { Template } from '../sql/template';
+import type { KeySet } from './key-set';
+
+/**
+ * What a statement's text alone says about how to run it. Kept in the plan cache; the bound values then decide which shards.
+ */
+export type Plan = ReadPlan | InsertPlan | WritePlan | EveryShardPlan | RefusedPlan;
+
+/** Where the rows that one mention of a table can use live. */
+export type Reach =
+  | { readonly kind: 'keys'; readonly keyspace: string; readonly keys: KeySet }
+  | { readonly kind: 'pinned'; readonly shard: string };
+
+interface PlanBase {
+  readonly tables: readonly string[];
+  /** One for every mention of a table that is not replicated. */
+  readonly reaches: readonly Reach[];
+  /** The statement as it is, for the shard that owns everything it touches. */
+  readonly whole: Template;
+}
+
+export interface ReadPlan extends PlanBase {
+  readonly kind: 'read';
+  /** How to run it on several shards and merge; undefined when the rows of several shards meet in it. */
+  readonly scatter: ScatterStep | undefined;
+  /** It names `rowid`, which means nothing across shards. */
+  readonly rowid: boolean;
+  /** How to fetch its rows and finish it on one shard. */
+  readonly gather: () => GatherStep;
+}
+
+/** The same statement on several shards, its rows merged. */
+export interface ScatterStep {
+  readonly template: Template;
+  readonly reach: Reach;
+  /** Each adds its hidden columns at the end of the row. */
+  readonly order: readonly OrderKey[];
+  readonly limit: ValueRef | undefined;
+  readonly offset: ValueRef | undefined;
+}
+
+export interface OrderKey {
+  readonly text: string;
+  readonly descending: boolean;
+  readonly nulls: 'first' | 'last';
+  readonly collation: string;
+  /**
+   * It may hold integers beyond 2^53, which JavaScript numbers cannot tell apart: a second hidden column follows, with the
+   * text of such an integer, or null.
+   */
+  readonly large: boolean;
+}
+
+export interface GatherStep {
+  readonly tables: readonly GatherTable[];
+  /** The statement, in two parts: the CTEs that stand in for the tables go between. */
+  readonly head: Template;
+  readonly body: Template;
+  /** The statement has CTEs of its own: ours are followed by a comma instead of making the WITH. */
+  readonly hasWith: boolean;
+}
+
+export interface GatherTable {
+  readonly table: Table;
+  readonly columns: readonly Column[];
+  /** Selects `x`, whether a value needs the exact decoding, then the columns as JSON arrays. */
+  readonly fetch: Template;
+  readonly reaches: readonly Reach[];
+}
+
+export interface InsertPlan extends PlanBase {
+  readonly kind: 'insert';
+  readonly table: Table;
+  readonly mode: 'rows' | 'replicated' | 'pinned' | 'colocated';
+  /** For `rows`: what comes before and after the VALUES, and each row. */
+  readonly head: Template;
+  readonly tail: Template;
+  readonly rows: readonly InsertRow[];
+  /** Hidden at the end of RETURNING: the shard key, to put rows back in order when conflicts may drop some. */
+  readonly returnsKey: boolean;
+  readonly returning: boolean;
+  /**
+   * Rows of a D1 batch come as objects, in which columns of one name collapse and names like `1` change places: then `tail`
+   * returns them under other names, and these are their own.
+   */
+  readonly returningNames: readonly string[] | undefined;
+  /** Upserts that set the key: these values must equal the inserted one. */
+  readonly keyUpdates: readonly ValueRef[];
+}
+
+export interface InsertRow {
+  readonly template: Template;
+  readonly key: ValueRef | undefined;
+  /** A value for the INTEGER PRIMARY KEY, when the table has one. */
+  readonly id: ValueRef | 'other' | undefined;
+}
+
+export interface WritePlan extends PlanBase {
+  readonly kind: 'update' | 'delete';
+  readonly table: Table;
+  readonly target: Reach | undefined;
+  /** Each shard can run the statement on its own rows. */
+  readonly local: boolean;
+  /** Otherwise: find the rows first, then write them by primary key. */
+  readonly twoPhase: TwoPhaseStep | undefined;
+  /** Values given to the shard key: they may only be the one it has. */
+  readonly keyUpdates: readonly (ValueRef | 'unknown')[];
+  readonly returning: boolean;
+}
+
+export interface TwoPhaseStep {
+  /** Selects the shard key, then the primary key columns, of the rows to write. */
+  readonly find: Template;
+  readonly primaryKey: readonly string[];
+  /** The statement up to WHERE, and RETURNING; between them goes the condition on the primary key. */
+  readonly head: Template;
+  readonly tail: Template;
+}
+
+/** DDL, pragmas, and writes to replicated tables: the same on every shard. */
+export interface EveryShardPlan extends PlanBase {
+  readonly kind: 'every';
+  readonly verb: string;
+  /** A schema change: what was known of tables has to be asked again. */
+  readonly ddl: boolean;
+  /** Changes nothing when it stands alone: in a batch it goes wherever the others go. */
+  readonly neutral: boolean;
+  /** RETURNING. */
+  readonly rows: boolean;
+}
+
+/** Understood, and not possible. The error is made anew at each run. */
+export interface RefusedPlan {
+  readonly kind: 'refused';
+  readonly tables: readonly string[];
+  readonly error: () => Error;
+}

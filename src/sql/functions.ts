@@ -1,0 +1,90 @@
+import type { Range } from './ast';
+import { beginsSelect } from './parse-select';
+import { splitCommas } from './reader';
+import { foldName, isOp, isWord, type Token } from './tokens';
+
+// https://www.sqlite.org/lang_aggfunc.html
+const AGGREGATES = new Set(
+  'count sum total avg group_concat string_agg json_group_array json_group_object jsonb_group_array jsonb_group_object median percentile'.split(
+    ' ',
+  ),
+);
+/** Different each time, or different on each shard. */
+const UNSTABLE = new Set(
+  'random randomblob last_insert_rowid changes total_changes current_timestamp current_date current_time'.split(' '),
+);
+const CLOCKS = new Set('date time datetime julianday unixepoch strftime timediff'.split(' '));
+
+export interface FunctionUse {
+  readonly aggregate: boolean;
+  readonly window: boolean;
+}
+
+/** Which kinds of functions a range calls, not looking into subqueries. */
+export function functionsIn(tokens: readonly Token[], range: Range): FunctionUse {
+  let aggregate = false;
+  let window = false;
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    const next = tokens[i + 1];
+    if (isOp(token, '(') && beginsSelect(next)) i = token.match;
+    else if ((token.kind === 'word' || token.kind === 'name') && isOp(next, '(') && !isOp(tokens[i - 1], '.')) {
+      const close = (next as Token).match;
+      const filtered = isWord(tokens[close + 1], 'filter') && isOp(tokens[close + 2], '(');
+      const after = filtered ? (tokens[close + 2] as Token).match : close;
+      if (isWord(tokens[after + 1], 'over')) window = true;
+      else if (isAggregate(tokens, foldName(token.value), { from: i + 2, to: close })) aggregate = true;
+    }
+  }
+  return { aggregate, window };
+}
+
+function isAggregate(tokens: readonly Token[], name: string, args: Range): boolean {
+  if (name === 'min' || name === 'max') return splitCommas(tokens, args).length === 1;
+  return AGGREGATES.has(name);
+}
+
+/** The first function in the range whose value differs from shard to shard or from call to call. */
+export function unstableIn(tokens: readonly Token[], range: Range): string | undefined {
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    if (token.kind !== 'word' || isOp(tokens[i - 1], '.')) continue;
+    if (UNSTABLE.has(token.value)) return token.value;
+    if (CLOCKS.has(token.value) && isOp(tokens[i + 1], '(') && readsClock(tokens, i + 1)) return token.value;
+  }
+  return undefined;
+}
+
+/** SQLite's date functions read the clock when their time value is missing or 'now'. */
+function readsClock(tokens: readonly Token[], open: number): boolean {
+  const args = tokens.slice(open + 1, tokens[open]?.match);
+  const least = isWord(tokens[open - 1], 'strftime') ? 2 : 1;
+  return args.length < least || args.some((token) => token.kind === 'string' && foldName(token.value) === 'now');
+}
+
+/** Where the selects written inside a range begin and end, without their parentheses; not those inside those. */
+export function selectsIn(tokens: readonly Token[], range: Range): Range[] {
+  const found: Range[] = [];
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    if (isOp(token, '(') && beginsSelect(tokens[i + 1])) {
+      found.push({ from: i + 1, to: token.match });
+      i = token.match;
+    }
+  }
+  return found;
+}
+
+/** Tables named as `x in tablename`. */
+export function inTables(tokens: readonly Token[], range: Range): { name: string; at: number }[] {
+  const found: { name: string; at: number }[] = [];
+  for (let i = range.from; i < range.to - 1; i++) {
+    const next = tokens[i + 1] as Token;
+    if (isOp(tokens[i], '(') && beginsSelect(next)) i = (tokens[i] as Token).match;
+    else if (isWord(tokens[i], 'in') && (next.kind === 'word' || next.kind === 'name')) {
+      const dotted = isOp(tokens[i + 2], '.') ? tokens[i + 3] : undefined;
+      found.push({ name: (dotted ?? next).value, at: i + 1 });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,206 @@
+import { UnsupportedStatementError } from '../errors';
+import type { Assignment, Cte, Insert, OnConflict, Other, Parsed, Range, Source, Statement, Update } from './ast';
+import {
+  beginsSelect,
+  parseAlias,
+  parseFrom,
+  parseIndexHint,
+  parseOrderBy,
+  parseResultColumns,
+  parseSelect,
+  parseTableName,
+  parseWith,
+} from './parse-select';
+import { Reader, splitCommas } from './reader';
+import { isOp, isWord, type Token, tokenize } from './tokens';
+
+const DDL = new Set(['create', 'drop', 'alter', 'reindex', 'analyze']);
+const TRANSACTION = new Set(['begin', 'commit', 'end', 'rollback', 'savepoint', 'release']);
+
+/**
+ * Reads the clauses of one SQL statement. Expressions stay token ranges; `conditions.ts` reads what it can of them.
+ *
+ * @throws SqlSyntaxError when the text is not well-formed, UnsupportedStatementError for several statements in one text.
+ */
+export function parse(sql: string): Parsed {
+  const tokens = tokenize(sql);
+  const paramCount = tokens.reduce((most, token) => Math.max(most, token.param + 1), 0);
+  return { sql, tokens, statement: parseStatement(sql, tokens), paramCount };
+}
+
+function parseStatement(sql: string, tokens: readonly Token[]): Statement {
+  let to = tokens.length;
+  while (to > 0 && isOp(tokens[to - 1], ';')) to--;
+  const reader = new Reader(sql, tokens, { from: 0, to });
+  const other = parseOther(reader);
+  if (other) return other;
+  const statement = parseRows(reader);
+  if (!reader.done) {
+    if (isOp(reader.peek(), ';')) {
+      throw new UnsupportedStatementError('One text holds several statements.', {
+        sql,
+        remedy: 'Prepare each by itself, or run them as a batch.',
+      });
+    }
+    reader.fail('the end of the statement');
+  }
+  return statement;
+}
+
+function parseOther(reader: Reader): Other | undefined {
+  const first = reader.peek();
+  const range = reader.range;
+  if (!first) return { kind: 'empty', verb: '', range };
+  const verb = first.kind === 'word' ? first.value : '';
+  const second = reader.peek(1)?.kind === 'word' ? reader.peek(1)?.value : '';
+  if (DDL.has(verb)) return { kind: 'ddl', verb: `${verb} ${second}`.trim(), range };
+  if (TRANSACTION.has(verb)) return { kind: 'transaction', verb, range };
+  if (verb === 'pragma' || verb === 'explain') return { kind: verb, verb, range };
+  if (['select', 'values', 'with', 'insert', 'replace', 'update', 'delete'].includes(verb)) return undefined;
+  return { kind: 'unknown', verb, range };
+}
+
+function parseRows(reader: Reader): Statement {
+  const start = reader.at;
+  const { ctes, recursive } = parseWith(reader);
+  if (reader.sees('insert') || reader.sees('replace')) return parseInsert(reader, start, ctes, recursive);
+  if (reader.sees('update')) return parseUpdate(reader, start, ctes, recursive);
+  if (reader.sees('delete')) return parseDelete(reader, start, ctes, recursive);
+  reader.at = start;
+  return parseSelect(reader);
+}
+
+function parseTarget(reader: Reader): Source {
+  const hints: Range[] = [];
+  const { name, schema } = parseTableName(reader, hints);
+  const alias = parseAlias(reader) ?? name;
+  parseIndexHint(reader, hints);
+  const base = { join: 'first', on: undefined, using: [], natural: false, select: undefined } as const;
+  return { ...base, kind: 'table', name, schema, alias, hints };
+}
+
+function parseInsert(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Insert {
+  const replace = reader.sees('replace');
+  reader.at++;
+  const conflictAction = replace ? 'replace' : reader.take('or') ? reader.name().toLowerCase() : undefined;
+  if (!reader.take('into')) reader.fail('INTO');
+  const target = parseTarget(reader);
+  const columns = isOp(reader.peek(), '(') ? reader.names() : undefined;
+  let rows: Insert['rows'];
+  let select: Insert['select'];
+  let defaultValues = false;
+  if (reader.take('default', 'values')) defaultValues = true;
+  else if (reader.take('values')) {
+    const list = reader.until((r) => r.sees('on', 'conflict') || r.sees('returning'));
+    rows = splitCommas(reader.tokens, list).map((row) => {
+      if (!isOp(reader.tokens[row.from], '(')) reader.fail('a row of values');
+      return { range: row, values: splitCommas(reader.tokens, { from: row.from + 1, to: row.to - 1 }) };
+    });
+  } else if (beginsSelect(reader.peek())) select = parseSelect(reader);
+  else reader.fail('VALUES, SELECT or DEFAULT VALUES');
+  const onConflict: OnConflict[] = [];
+  while (reader.take('on', 'conflict')) onConflict.push(parseOnConflict(reader));
+  return {
+    kind: 'insert',
+    ctes,
+    recursive,
+    conflictAction,
+    target,
+    columns,
+    rows,
+    select,
+    defaultValues,
+    onConflict,
+    ...parseReturning(reader),
+    range: { from: start, to: reader.at },
+  };
+}
+
+function parseOnConflict(reader: Reader): OnConflict {
+  let target: string[] | undefined;
+  if (isOp(reader.peek(), '(')) {
+    target = reader.names();
+    if (reader.take('where')) reader.until((r) => r.sees('do'));
+  }
+  if (!reader.take('do')) reader.fail('DO');
+  if (reader.take('nothing')) return { target, update: undefined, where: undefined };
+  if (!reader.take('update', 'set')) reader.fail('NOTHING or UPDATE SET');
+  const stop = (r: Reader) => r.sees('where') || r.sees('on', 'conflict') || r.sees('returning');
+  const update = parseAssignments(reader, reader.until(stop));
+  const where = reader.take('where') ? reader.until((r) => r.sees('on', 'conflict') || r.sees('returning')) : undefined;
+  return { target, update, where };
+}
+
+function parseAssignments(reader: Reader, range: Range): Assignment[] {
+  return splitCommas(reader.tokens, range).map((part) => {
+    const one = new Reader(reader.sql, reader.tokens, part);
+    const columns = isOp(one.peek(), '(') ? one.names() : [one.name()];
+    if (!one.takeOp('=')) one.fail('=');
+    return { columns, value: { from: one.at, to: part.to } };
+  });
+}
+
+function parseReturning(reader: Reader): Pick<Insert, 'returning' | 'returningRange'> {
+  const from = reader.at;
+  if (!reader.take('returning')) return { returning: undefined, returningRange: undefined };
+  const list = reader.until((r) => r.sees('order', 'by') || r.sees('limit') || isOp(r.peek(), ';'));
+  return { returning: parseResultColumns(reader.tokens, list), returningRange: { from, to: reader.at } };
+}
+
+const endOfWriteClause = (r: Reader): boolean =>
+  r.sees('where') || r.sees('returning') || r.sees('order', 'by') || r.sees('limit') || isOp(r.peek(), ';');
+
+function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Update {
+  reader.at++;
+  const conflictAction = reader.take('or') ? reader.name().toLowerCase() : undefined;
+  const target = parseTarget(reader);
+  if (!reader.take('set')) reader.fail('SET');
+  const set = parseAssignments(
+    reader,
+    reader.until((r) => r.sees('from') || endOfWriteClause(r)),
+  );
+  const sources = reader.take('from') ? parseFrom(reader) : { from: [], opaqueFrom: false };
+  return { kind: 'update', ctes, recursive, conflictAction, target, set, ...sources, ...parseWriteEnd(reader, start) };
+}
+
+function parseDelete(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Update {
+  reader.at++;
+  if (!reader.take('from')) reader.fail('FROM');
+  const target = parseTarget(reader);
+  const none = { conflictAction: undefined, set: [], from: [], opaqueFrom: false };
+  return { kind: 'delete', ctes, recursive, target, ...none, ...parseWriteEnd(reader, start) };
+}
+
+function parseWriteEnd(reader: Reader, start: number) {
+  const whereFrom = reader.at;
+  const where = reader.take('where') ? reader.until(endOfWriteClause) : undefined;
+  const whereClause = where && { from: whereFrom, to: reader.at };
+  // SQLite wants RETURNING before ORDER BY and LIMIT; Drizzle writes it last. Both are read.
+  let returning = parseReturning(reader);
+  const tailFrom = reader.at;
+  const orderBy = parseOrderBy(reader);
+  const limitFrom = reader.at;
+  const hasLimit = reader.take('limit');
+  if (hasLimit) reader.until((r) => r.sees('returning') || isOp(r.peek(), ';'));
+  const limitClause = hasLimit ? { from: limitFrom, to: reader.at } : undefined;
+  const tail = reader.at > tailFrom ? { from: tailFrom, to: reader.at } : undefined;
+  if (!returning.returning) returning = parseReturning(reader);
+  return { where, whereClause, ...returning, orderBy, limitClause, tail, range: { from: start, to: reader.at } };
+}
+
+/** Splits a script into statements, one line each, as D1's `exec()` does, and at `;` where the line is no trigger. */
+export function splitScript(script: string): string[] {
+  const statements: string[] = [];
+  for (const line of script.split('\n')) {
+    const tokens = tokenize(line);
+    const trigger = isWord(tokens[0], 'create') && tokens.slice(0, 4).some((token) => isWord(token, 'trigger'));
+    let from = 0;
+    for (const token of tokens) {
+      if (trigger || !isOp(token, ';')) continue;
+      statements.push(line.slice(from, token.start));
+      from = token.end;
+    }
+    statements.push(line.slice(from));
+  }
+  return statements.filter((statement) => tokenize(statement).length > 0);
+}

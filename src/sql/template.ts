@@ -1,0 +1,119 @@
+import type { Range } from './ast';
+import { readValue, type ValueRef } from './conditions';
+import { isOp, isWord, type Token } from './tokens';
+
+/** D1 binds at most this many values to one statement: https://developers.cloudflare.com/d1/platform/limits/ */
+export const MAX_PARAMS = 100;
+
+/** What is bound at one `?` of a rewritten statement. */
+export type Slot =
+  | { readonly kind: 'param'; readonly index: number }
+  | { readonly kind: 'value'; readonly value: unknown }
+  /** Several bound values as one JSON array. */
+  | { readonly kind: 'list'; readonly values: readonly ValueRef[] }
+  /** LIMIT + OFFSET: what each shard must give so that the merged page is right. */
+  | { readonly kind: 'page'; readonly limit: ValueRef; readonly offset: ValueRef | undefined };
+
+/** SQL text whose plain `?` are filled from `slots`, in order. */
+export interface Template {
+  readonly sql: string;
+  readonly slots: readonly Slot[];
+}
+
+/** Writes a statement out of pieces of another one. */
+export class SqlWriter {
+  #sql = '';
+  readonly #slots: Slot[] = [];
+
+  constructor(
+    readonly source: string,
+    readonly tokens: readonly Token[],
+  ) {}
+
+  text(text: string): this {
+    this.#sql += text;
+    return this;
+  }
+
+  slot(slot: Slot): this {
+    this.#sql += '?';
+    this.#slots.push(slot);
+    return this;
+  }
+
+  /** A value: a literal is written out, a bound one stays bound. */
+  value(value: ValueRef): this {
+    if (value.kind === 'param') return this.slot({ kind: 'param', index: value.index });
+    return value.kind === 'literal' ? this.slot({ kind: 'value', value: value.value }) : this;
+  }
+
+  /**
+   * Copies source text, its parameters included, without the ranges in `skip`.
+   * With `compact`, lists of parameters become one JSON parameter.
+   */
+  copy(range: Range, options: { skip?: readonly Range[]; compact?: boolean } = {}): this {
+    let end = this.tokens[range.from]?.start ?? 0;
+    for (let i = range.from; i < range.to; i++) {
+      const skipped = options.skip?.find((one) => i >= one.from && i < one.to);
+      const token = this.tokens[i] as Token;
+      if (skipped) {
+        this.#sql += this.source.slice(end, token.start);
+        i = skipped.to - 1;
+        end = (this.tokens[i] as Token).end;
+        continue;
+      }
+      this.#sql += this.source.slice(end, token.start);
+      end = token.end;
+      const list = options.compact ? paramList(this.tokens, i) : undefined;
+      if (list) {
+        this.text('(select value from json_each(').slot({ kind: 'list', values: list }).text('))');
+        i = token.match;
+        end = (this.tokens[i] as Token).end;
+      } else if (token.kind === 'param') this.slot({ kind: 'param', index: token.param });
+      else this.#sql += token.text;
+    }
+    return this;
+  }
+
+  /** Adds another template. */
+  append(template: Template): this {
+    this.#sql += template.sql;
+    this.#slots.push(...template.slots);
+    return this;
+  }
+
+  done(): Template {
+    return { sql: this.#sql, slots: this.#slots };
+  }
+}
+
+/** `in (?, ?, ...)`: the values, when the parenthesis at `at` holds parameters only. */
+function paramList(tokens: readonly Token[], at: number): ValueRef[] | undefined {
+  if (!isOp(tokens[at], '(') || !isWord(tokens[at - 1], 'in')) return undefined;
+  const close = (tokens[at] as Token).match;
+  const values: ValueRef[] = [];
+  for (let i = at + 1; i < close; i += 2) {
+    const value = readValue(tokens, { from: i, to: i + 1 });
+    if (value?.kind !== 'param' || (i + 1 < close && !isOp(tokens[i + 1], ','))) return undefined;
+    values.push(value);
+  }
+  return values.length > 1 ? values : undefined;
+}
+
+/** The values to bind, from those of the original statement. */
+export function bindTemplate(template: Template, params: readonly unknown[]): unknown[] {
+  return template.slots.map((slot) => {
+    if (slot.kind === 'param') return params[slot.index];
+    if (slot.kind === 'value') return slot.value;
+    if (slot.kind === 'list') return JSON.stringify(slot.values.map((value) => boundValue(value, params)));
+    const limit = boundValue(slot.limit, params);
+    // SQLite says what is wrong with a limit that is no number.
+    if (typeof limit !== 'number') return limit;
+    const offset = slot.offset ? Math.max(0, Number(boundValue(slot.offset, params))) : 0;
+    return limit < 0 ? -1 : limit + offset;
+  });
+}
+
+/** The value that a reference stands for in this execution. */
+export const boundValue = (value: ValueRef, params: readonly unknown[]): unknown =>
+  value.kind === 'literal' ? value.value : params[value.index];

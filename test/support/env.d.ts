@@ -1,0 +1,15 @@
+/** The bindings that `vitest.projects.ts` gives to every test file. */
+declare namespace Cloudflare {
+  interface Env {
+    /** The one database that results over many shards are compared with. */
+    DB_PLAIN: D1Database;
+    DB_0: D1Database;
+    DB_1: D1Database;
+    DB_2: D1Database;
+    DB_3: D1Database;
+    DB_4: D1Database;
+    DB_5: D1Database;
+    DB_6: D1Database;
+    KV: KVNamespace;
+  }
+}

@@ -1,0 +1,49 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin';
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+
+/** Shards that tests can use; `test/support/shards.ts` hands out the first n of them. */
+const SHARD_COUNT = 7;
+
+const databases = ['DB_PLAIN', ...Array.from({ length: SHARD_COUNT }, (_, index) => `DB_${index}`)];
+
+/**
+ * Tests that run in workerd with real local D1 databases. The types of the bindings are in `test/support/env.d.ts`.
+ *
+ * A test whose name ends in `.v0.test.ts` or `.v1.test.ts` is only for drizzle-orm 0.45 or 1.0, such as one of
+ * relational queries, which changed; each configuration leaves out the other's with `exclude`.
+ */
+export function workerdTests(project: { name: string; exclude: string[] }): TestProjectInlineConfiguration {
+  return {
+    plugins: [
+      cloudflareTest({
+        miniflare: {
+          compatibilityDate: '2026-11-01',
+          compatibilityFlags: ['nodejs_compat'],
+          d1Databases: Object.fromEntries(databases.map((name) => [name, name])),
+          kvNamespaces: ['KV'],
+        },
+      }),
+    ],
+    test: {
+      ...project,
+      include: ['test/**/*.test.ts'],
+      setupFiles: ['test/support/setup.ts'],
+      // One runtime for all files: starting one for each costs half a second a file. `setup.ts` empties the databases.
+      isolate: false,
+    },
+  };
+}
+
+/** Type tests: checked by tsc, never run. */
+export const typeTests: TestProjectInlineConfiguration = {
+  test: {
+    name: 'types',
+    include: [],
+    typecheck: {
+      enabled: true,
+      only: true,
+      include: ['test/types/**/*.test-d.ts'],
+      tsconfig: 'test/types/tsconfig.json',
+    },
+  },
+};

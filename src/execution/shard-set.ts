@@ -1,4 +1,4 @@
-import { ShardQueryError } from '../errors';
+import { ShardedDrizzleError, ShardQueryError } from '../errors';
 
 /** What is needed of a D1 database, or of a session of one. */
 export type ShardClient = Pick<D1Database, 'prepare' | 'batch'>;
@@ -45,7 +45,7 @@ export class ShardSet {
     try {
       return await run(this.client(shard));
     } catch (error) {
-      throw error instanceof ShardQueryError ? error : new ShardQueryError(shard, error, { tables, sql });
+      throw error instanceof ShardedDrizzleError ? error : new ShardQueryError(shard, error, { tables, sql });
     }
   }
 

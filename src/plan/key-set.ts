@@ -35,10 +35,10 @@ export function keysOf(set: KeySet, params: readonly unknown[]): ReadonlySet<str
     }
     return union;
   }
-  return parts.reduce<ReadonlySet<string> | 'all'>((meet, part) => {
-    if (meet === 'all' || part === 'all') return meet === 'all' ? part : meet;
-    return new Set([...meet].filter((key) => part.has(key)));
-  }, 'all');
+  const known = parts.filter((part) => part !== 'all');
+  const [first, ...others] = known;
+  if (first === undefined) return 'all';
+  return new Set([...first].filter((key) => others.every((part) => part.has(key))));
 }
 
 function valuesOf(

@@ -1,0 +1,91 @@
+import { eq } from 'drizzle-orm';
+import { drizzle } from 'drizzle-orm/d1';
+import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { describe, expectTypeOf, it } from 'vitest';
+import { shardedD1, shardedDrizzle } from '../../src';
+
+const users = sqliteTable('users', { id: text('id').primaryKey(), name: text('name').notNull(), age: integer('age') });
+const posts = sqliteTable('posts', { id: text('id').primaryKey(), userId: text('user_id').notNull() });
+const members = sqliteTable('members', { userId: text('user_id'), groupId: text('group_id') }, (t) => [
+  primaryKey({ columns: [t.userId, t.groupId] }),
+]);
+const schema = { users, posts, members, notATable: 1 };
+
+declare const d1: D1Database;
+const shards = { 'db-east': d1, 'db-west': d1 };
+
+describe('the configuration follows the schema', () => {
+  it('takes tables, columns and shards that exist', () => {
+    shardedDrizzle({ schema, shards, tables: { posts: { key: 'userId' }, members: { key: 'userId' } } });
+    shardedDrizzle({ schema, shards, tables: { users: { shard: 'db-west' }, posts: { replicated: true } } });
+    shardedD1({ shards, tables: { anything: { key: 'any_column' } } });
+  });
+
+  it('refuses a column that the table does not have', () => {
+    // @ts-expect-error: userIdd is no column
+    shardedDrizzle({ schema, shards, tables: { posts: { key: 'userIdd' } } });
+    // @ts-expect-error: the name in the database is not the schema's
+    shardedDrizzle({ schema, shards, tables: { posts: { key: 'user_id' } } });
+  });
+
+  it('refuses a table that the schema does not have', () => {
+    // @ts-expect-error: no such export
+    shardedDrizzle({ schema, shards, tables: { postz: { key: 'userId' } } });
+    // @ts-expect-error: an export that is no table
+    shardedDrizzle({ schema, shards, tables: { notATable: { replicated: true } } });
+  });
+
+  it('refuses a shard that is not configured', () => {
+    // @ts-expect-error: no such shard
+    shardedDrizzle({ schema, shards, tables: { users: { shard: 'db-north' } } });
+    // @ts-expect-error: no such shard
+    shardedDrizzle({ schema, shards }).$shard('db-north');
+  });
+
+  it('refuses two rules for one table, and an unknown strategy', () => {
+    // @ts-expect-error: a replicated table has no key
+    shardedDrizzle({ schema, shards, tables: { posts: { key: 'userId', replicated: true } } });
+    // @ts-expect-error: no such strategy
+    shardedDrizzle({ schema, shards, strategy: 'astrology' });
+  });
+});
+
+describe('the database is typed as Drizzle types it', () => {
+  const db = shardedDrizzle({ schema, shards, tables: { posts: { key: 'userId' } } });
+  const plain = drizzle(d1, { schema });
+
+  it('gives the same rows for a select', () => {
+    const sharded = db.select().from(users).where(eq(users.id, 'a'));
+    const same = plain.select().from(users).where(eq(users.id, 'a'));
+    expectTypeOf<Awaited<typeof sharded>>().toEqualTypeOf<Awaited<typeof same>>();
+    expectTypeOf<Awaited<typeof sharded>>().toEqualTypeOf<{ id: string; name: string; age: number | null }[]>();
+  });
+
+  it('gives the same rows for joins, returning and relational queries', () => {
+    const joined = db
+      .select({ name: users.name, post: posts.id })
+      .from(users)
+      .leftJoin(posts, eq(posts.userId, users.id));
+    expectTypeOf<Awaited<typeof joined>>().toEqualTypeOf<{ name: string; post: string | null }[]>();
+    const returned = db.insert(users).values({ id: 'a', name: 'Ada' }).returning({ id: users.id });
+    expectTypeOf<Awaited<typeof returned>>().toEqualTypeOf<{ id: string }[]>();
+    const found = db.query.users.findFirst();
+    expectTypeOf<Awaited<typeof found>>().toEqualTypeOf<{ id: string; name: string; age: number | null } | undefined>();
+  });
+
+  it('refuses what Drizzle refuses', () => {
+    // @ts-expect-error: name is required
+    db.insert(users).values({ id: 'a' });
+  });
+
+  it('hands out plain databases of the same type', () => {
+    expectTypeOf(db.$shard('db-east')).toEqualTypeOf<typeof plain>();
+    expectTypeOf(db.$forKey('user-123')).resolves.toEqualTypeOf<typeof plain>();
+    expectTypeOf(db.$client).toEqualTypeOf<D1Database>();
+  });
+
+  it('explains Drizzle queries, sql and text', () => {
+    expectTypeOf(db.$explain(db.select().from(users))).resolves.toHaveProperty('text');
+    expectTypeOf(db.$explain({ sql: 'select 1', params: [] })).resolves.toHaveProperty('shards');
+  });
+});

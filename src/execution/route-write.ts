@@ -3,7 +3,7 @@ import type { Column } from '../layout/table';
 import { canonicalKey } from '../placement/key';
 import { canonicalValue, keysOf } from '../plan/key-set';
 import type { EveryShardPlan, InsertPlan, InsertRow, WritePlan } from '../plan/plan';
-import { keyChange, missingId } from '../plan/plan-insert';
+import { keyChange, missingId } from '../plan/refusals';
 import { bindTemplate, boundValue, MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { bindStatement, type InsertPart, type Route, type RouteContext, shardsOf } from './route';
 import type { BoundStatement } from './shard-set';

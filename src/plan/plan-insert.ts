@@ -1,14 +1,14 @@
-import { ShardKeyChangeError, ShardKeyError, UnsupportedStatementError } from '../errors';
+import { UnsupportedStatementError } from '../errors';
 import { type Column, sameName, type Table } from '../layout/table';
 import type { Insert, Parsed, Range } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
-import { unstableIn } from '../sql/functions';
 import { SqlWriter } from '../sql/template';
 import { foldName, isOp, quoteName } from '../sql/tokens';
 import type { Binder } from './bind';
 import { anchorOf, isLocalTo } from './locality';
 import type { EveryShardPlan, InsertPlan, InsertRow } from './plan';
 import { reachesOf, wholeStatement } from './reach';
+import { checkReplicatedWrite, keyChange, missingId, missingKey } from './refusals';
 import type { BoundSelect, Scope } from './scope';
 
 /** Plans an INSERT: its rows go to the shards that own their keys. */
@@ -22,7 +22,8 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
   };
   const returning = statement.returning !== undefined;
   if (table.placement.kind === 'replicated') {
-    checkReplicated(parsed, statement, table, base.reaches.length > 0);
+    checkReplicatedWrite(parsed, statement.range, table, base.reaches.length > 0);
+    checkReplicatedIds(parsed, statement, table);
     return { ...base, kind: 'every', verb: 'insert', ddl: false, neutral: false, rows: returning };
   }
   const none = { sql: '', slots: [] };
@@ -166,25 +167,6 @@ function planSelect(
   });
 }
 
-function missingKey(table: Table, key: Column, sql: string): ShardKeyError {
-  return new ShardKeyError(`A row of ${table.name} has no value for its shard key ${key.name}.`, {
-    tables: [table.name],
-    sql,
-    remedy: `Give ${key.name} in the values, or a $defaultFn in the schema: a default of the database is only known after the row has found its shard.`,
-  });
-}
-
-export function missingId(table: Table, id: string, sql: string): ShardKeyError {
-  return new ShardKeyError(
-    `A row of ${table.name} leaves ${id} to the database, but every shard counts from 1 by itself.`,
-    {
-      tables: [table.name],
-      sql,
-      remedy: `Give ${id} a value that is unique over all shards.`,
-    },
-  );
-}
-
 /** A unique value on another shard is not seen, so "on conflict" would quietly insert a second row. */
 function checkConflicts(parsed: Parsed, statement: Insert, table: Table, key: Column): void {
   const hasKey = (columns: readonly string[]) => columns.some((name) => sameName(name, key.name));
@@ -230,39 +212,15 @@ function keyUpdatesOf(parsed: Parsed, statement: Insert, key: Column): ValueRef[
   return values;
 }
 
-export const keyChange = (table: string, key: Column, sql: string): ShardKeyChangeError =>
-  new ShardKeyChangeError(
-    `The statement sets ${table}.${key.name}, the shard key: a row that changes it would have to move to another shard.`,
-    {
-      tables: [table],
-      sql,
-      remedy: 'Insert the row with the new key, then delete the old one.',
-    },
-  );
-
-/** Every shard must end up with the same row. */
-function checkReplicated(parsed: Parsed, statement: Insert, table: Table, readsSharded: boolean): void {
-  const refuse = (why: string, remedy: string) =>
-    new UnsupportedStatementError(`${table.name} is replicated, and ${why}.`, {
-      tables: [table.name],
-      sql: parsed.sql,
-      remedy,
-    });
-  if (readsSharded)
-    throw refuse(
-      'the statement reads tables that are not, so each shard would write other rows',
-      'Read the values first, then write them.',
-    );
-  const unstable = unstableIn(parsed.tokens, statement.range);
-  if (unstable) throw refuse(`${unstable} differs from shard to shard`, 'Compute the value in your code and bind it.');
+/** Rows of a replicated table need an id from outside: each shard would count by itself. */
+function checkReplicatedIds(parsed: Parsed, statement: Insert, table: Table): void {
   const { rowidAlias } = table;
-  const columns = statement.columns;
-  if (rowidAlias !== undefined && columns && !columns.some((name) => sameName(name, rowidAlias)))
+  if (rowidAlias === undefined || !statement.columns) return;
+  const idAt = statement.columns.findIndex((name) => sameName(name, rowidAlias));
+  const isNull = (range: Range | undefined) => {
+    const value = range && readValue(parsed.tokens, range);
+    return value?.kind === 'literal' && value.value === null;
+  };
+  if (idAt < 0 || statement.rows?.some((row) => isNull(row.values[idAt])))
     throw missingId(table, rowidAlias, parsed.sql);
-  const idAt = columns?.findIndex((name) => rowidAlias !== undefined && sameName(name, rowidAlias)) ?? -1;
-  for (const row of statement.rows ?? []) {
-    const value = row.values[idAt];
-    const literal = value && readValue(parsed.tokens, value);
-    if (literal?.kind === 'literal' && literal.value === null) throw missingId(table, rowidAlias as string, parsed.sql);
-  }
 }

@@ -1,16 +1,14 @@
-import { UnsupportedStatementError } from '../errors';
 import { type Column, sameName, type Table } from '../layout/table';
 import type { Core, Parsed, Range, Update } from '../sql/ast';
 import { conjunctsOf, readValue, type ValueRef } from '../sql/conditions';
-import { unstableIn } from '../sql/functions';
 import { SqlWriter } from '../sql/template';
 import { foldName, isOp, quoteName } from '../sql/tokens';
 import type { Binder } from './bind';
 import { isLocalTo } from './locality';
 import type { EveryShardPlan, TwoPhaseStep, WritePlan } from './plan';
 import { namesRowid } from './plan-gather';
-import { keyChange } from './plan-insert';
 import { reachesOf, reachOf, wholeStatement } from './reach';
+import { checkReplicatedWrite, keyChange } from './refusals';
 import type { BoundCore, TableRef } from './scope';
 
 /** Plans an UPDATE or DELETE. */
@@ -25,7 +23,7 @@ export function planWrite(parsed: Parsed, statement: Update, binder: Binder): Wr
   };
   const returning = statement.returning !== undefined;
   if (table.placement.kind === 'replicated') {
-    checkReplicated(parsed, statement, table, base.reaches.length > 0);
+    checkReplicatedWrite(parsed, statement.range, table, base.reaches.length > 0);
     return { ...base, kind: 'every', verb: statement.kind, ddl: false, neutral: false, rows: returning };
   }
   const rowid = namesRowid(parsed.tokens, binder.refs);
@@ -144,20 +142,4 @@ function keyUpdatesOf(parsed: Parsed, statement: Update, table: Table, key: Colu
     values.push(read ?? 'unknown');
   }
   return values;
-}
-
-function checkReplicated(parsed: Parsed, statement: Update, table: Table, readsSharded: boolean): void {
-  const refuse = (why: string, remedy: string) =>
-    new UnsupportedStatementError(`${table.name} is replicated, and ${why}.`, {
-      tables: [table.name],
-      sql: parsed.sql,
-      remedy,
-    });
-  if (readsSharded)
-    throw refuse(
-      'the statement reads tables that are not, so each shard would write other rows',
-      'Read the values first, then write them.',
-    );
-  const unstable = unstableIn(parsed.tokens, statement.range);
-  if (unstable) throw refuse(`${unstable} differs from shard to shard`, 'Compute the value in your code and bind it.');
 }

@@ -17,3 +17,6 @@ export function openDatabase(env: Bindings, onQuery: (event: QueryEvent) => void
 }
 
 export type Database = ReturnType<typeof openDatabase>;
+
+/** The names of the shards, as `$shard` takes them. */
+export const shardNames = (db: Database) => db.$cluster.shards().map(({ name }) => name);

@@ -11,16 +11,23 @@ export interface TracedQuery {
 export class Trace {
   readonly #start = performance.now();
   readonly #queries: TracedQuery[] = [];
+  readonly #shards = new Set<string>();
 
-  readonly record = (event: QueryEvent): void => {
-    this.#queries.push({ kind: event.kind, shards: event.shards, ms: round(event.durationMs) });
-  };
+  record({ kind, shards, durationMs }: QueryEvent): void {
+    this.#queries.push({ kind, shards, ms: round(durationMs) });
+    for (const shard of shards) this.asked(shard);
+  }
+
+  /** A shard was asked past the router, which therefore does not report it. */
+  asked(shard: string): void {
+    this.#shards.add(shard);
+  }
 
   /** The answer to the request: its data, every shard that was asked, and the milliseconds since the request came in. */
   answer<T>(data: T) {
     return {
       data,
-      shards: [...new Set(this.#queries.flatMap((query) => query.shards))].sort(),
+      shards: [...this.#shards].sort(),
       ms: round(performance.now() - this.#start),
       queries: this.#queries,
     };

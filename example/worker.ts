@@ -1,9 +1,10 @@
 import { eq } from 'drizzle-orm';
 import { type Context, Hono } from 'hono';
+import { contextStorage, tryGetContext } from 'hono/context-storage';
 import { HTTPException } from 'hono/http-exception';
 import { cities, users, visits } from '../schema';
 import type { Bindings } from './bindings';
-import { type Database, openDatabase } from './database';
+import { type Database, openDatabase, shardNames } from './database';
 import { errorAnswer } from './errors';
 import { explainable } from './explain';
 import { InputError, optionalDate, optionalText, requiredText, searchText, wholeNumber } from './input';
@@ -25,11 +26,15 @@ interface App {
 
 const app = new Hono<App>();
 
-// A database per request costs next to nothing, and so `onQuery` knows whose statement it reports.
+// One database for all requests, as it remembers how to run the statements that it has seen; and a trace for each
+// request, which `onQuery` finds through the request's own context.
+let database: Database | undefined;
+
+app.use(contextStorage());
 app.use(async (c, next) => {
-  const trace = new Trace();
-  c.set('trace', trace);
-  c.set('db', openDatabase(c.env, trace.record));
+  database ??= openDatabase(c.env, (event) => tryGetContext<App>()?.var.trace.record(event));
+  c.set('db', database);
+  c.set('trace', new Trace());
   await next();
 });
 
@@ -102,10 +107,11 @@ app.get('/users/:id/visits', async (c) => {
 
 // `$shard` is plain Drizzle on one database: what each of them holds, past the router.
 app.get('/shards', async (c) => {
-  const { db } = c.var;
+  const { db, trace } = c.var;
   const counts = await Promise.all(
-    db.$cluster.shards().map(async ({ name }) => {
+    shardNames(db).map(async (name) => {
       const shard = db.$shard(name);
+      trace.asked(name);
       return { name, cities: await shard.$count(cities), users: await shard.$count(users) };
     }),
   );

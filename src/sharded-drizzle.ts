@@ -19,9 +19,9 @@ export interface SqlText {
 export type Explainable = { toSQL(): { sql: string; params: unknown[] } } | SQLWrapper | SqlText;
 
 /** Operations on the fleet of databases. */
-export interface ClusterApi {
+export interface ClusterApi<TShard extends string = string> {
   /** The databases, in the order of the configuration. */
-  shards(): { name: string }[];
+  shards(): { name: TShard }[];
 }
 
 /** What `shardedDrizzle` adds to Drizzle's own database object. */
@@ -39,7 +39,7 @@ export interface ShardedHelpers<TDatabase, TShard extends string> {
    */
   $forKey(key: string | number | bigint, keyspace?: string): Promise<TDatabase>;
   /** Operations on the fleet of databases. */
-  readonly $cluster: ClusterApi;
+  readonly $cluster: ClusterApi<TShard>;
   /**
    * How a query would be run: which shards, which SQL on each, how the rows are merged. Does not run it (a write that has
    * to look first does look).
@@ -95,7 +95,7 @@ export function shardedDrizzle<
   const helpers: ShardedHelpers<Database, TShard> = {
     $shard,
     $forKey: async (key, keyspace = DEFAULT_KEYSPACE) => $shard(await ownerOf(cluster, keyspace, key)),
-    $cluster: { shards: () => [...cluster.databases.keys()].map((name) => ({ name })) },
+    $cluster: { shards: () => [...cluster.databases.keys()].map((name) => ({ name: name as TShard })) },
     $explain: (query) => explain(cluster, query),
   };
   const withCache = defined({ ...shared, cache }) as typeof shared;

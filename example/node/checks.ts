@@ -110,6 +110,7 @@ const writing: Check[] = [
     title: `${travellers.length} new users, each on one shard`,
     async run(ask) {
       const answers = await inTurn(travellers, ({ id, name }) => ask('/users', { json: { id, name } }));
+      for (const answer of answers) deepStrictEqual(answer.shards.length, 1);
       return together(answers, 201);
     },
   },

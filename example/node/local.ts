@@ -8,6 +8,7 @@ const configPath = join(root, 'wrangler.toml');
 // Nothing here needs the network: without these, wrangler asks for the caller's location and reports usage.
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
 process.env.WRANGLER_SEND_METRICS = 'false';
+process.env.WRANGLER_LOG ??= 'warn';
 
 /** Where `wrangler dev` keeps its local databases, too. */
 export const defaultStateDirectory = join(root, '.wrangler/state');

@@ -20,12 +20,12 @@ try {
   process.exit(1);
 }
 
-/** Finds out before the long part that nobody else has the port. */
+/** Finds out before anything is touched: two runs cannot share the same database files. */
 async function checkPort(): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const server = createServer();
     server.once('error', () => {
-      reject(new Error(`Port ${port} is in use. Stop what uses it, or choose another: PORT=8788 npm start`));
+      reject(new Error(`Port ${port} is in use. Is the example running already? If not: PORT=8788 npm start`));
     });
     server.listen(port, '127.0.0.1', () => server.close(() => resolve()));
   });

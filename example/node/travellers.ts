@@ -14,7 +14,7 @@ const FIRST_DAY = Date.UTC(2026, 0, 1);
 const DAY = 24 * 60 * 60 * 1000;
 
 export const travellers: Traveller[] = NAMES.map((name, person) => ({
-  id: `traveller-${person}`,
+  id: name.toLowerCase(),
   name,
   visits: Array.from({ length: VISITS_EACH }, (_, trip) => ({
     // A prime step through the cities: far apart, never the same, and on all shards.

@@ -44,7 +44,7 @@ function asRows(data) {
 function fillTable(rows) {
   const columns = Object.keys(rows[0] ?? {});
   const head = document.createElement('tr');
-  head.append(...columns.map((column) => element('th', column)));
+  head.append(...columns.map((column) => element('th', column, typeof rows[0][column] === 'number' ? 'number' : '')));
   const body = rows.map((row) => {
     const line = document.createElement('tr');
     line.append(...columns.map((column) => cell(column, row[column])));

@@ -22,11 +22,17 @@ interface Share {
  * Runs a batch. On one shard it is one D1 batch, atomic. Reads may span shards. Writes that span shards are refused, unless
  * `crossShardBatch` says that one transaction on each shard is enough, or they do the same on every shard.
  */
-export async function runBatch(executor: Executor, statements: readonly BoundStatement[]): Promise<ShardRows[]> {
+export async function runBatch(
+  executor: Executor,
+  statements: readonly BoundStatement[],
+  routed: (statement: BoundStatement, route: Route) => void,
+): Promise<ShardRows[]> {
   const planned: Planned[] = [];
   for (const statement of statements) {
     const plan = await executor.plan(statement.sql).catch(afterDdl(planned));
-    planned.push({ statement, plan, route: await executor.route(plan, statement) });
+    const route = await executor.route(plan, statement);
+    routed(statement, route);
+    planned.push({ statement, plan, route });
   }
   const tables = [...new Set(planned.flatMap(({ plan }) => plan.tables))];
   const shards = shardsOf(executor, planned);
@@ -112,8 +118,8 @@ async function runParts(
       return (only === undefined ? placement.shards : [only]).map((shard) => add(shard, [route.statement]));
     if (route.kind === 'single') return [add(only ?? route.shard, [route.statement])];
     if (route.kind === 'insert') return route.parts.map((part) => add(part.shard, part.statements));
-    if (route.kind === 'scatter' || route.kind === 'broadcast')
-      return route.shards.map((shard) => add(shard, [route.statement]));
+    if (route.kind === 'scatter') return route.shards.map((shard) => add(shard, [route.statement]));
+    if (route.kind === 'broadcast') return route.shards.map((shard) => add(shard, route.statements));
     throw new TypeError(`a ${route.kind} cannot be part of a batch`);
   });
   const parts = [...queues].map(([shard, list]) => ({ shard, list }));

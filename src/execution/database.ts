@@ -2,6 +2,7 @@ import { UnsupportedStatementError } from '../errors';
 import { splitScript } from '../sql/parse';
 import { runBatch } from './batch';
 import type { ReadyCluster } from './cluster';
+import { observe, type QueryListener } from './observe';
 import type { Executor } from './run';
 import { decodeBookmark, ShardSessions } from './session';
 import type { BoundStatement, ShardRows } from './shard-set';
@@ -20,7 +21,7 @@ export class ShardedDatabase implements D1Database {
   }
 
   batch<T = unknown>(statements: D1PreparedStatement[]): Promise<D1Result<T>[]> {
-    return batchOf<T>(this.#cluster.executor, statements);
+    return batchOf<T>(this.#cluster.executor, this.#cluster.onQuery, statements);
   }
 
   /** Runs a script, a statement a line, in order. */
@@ -37,7 +38,7 @@ export class ShardedDatabase implements D1Database {
     const executor = cluster.over(sessions);
     return {
       prepare: (query) => new ShardedStatement(executor, cluster.onQuery, query),
-      batch: <T>(statements: D1PreparedStatement[]) => batchOf<T>(executor, statements),
+      batch: <T>(statements: D1PreparedStatement[]) => batchOf<T>(executor, cluster.onQuery, statements),
       getBookmark: () => sessions.bookmark(),
     };
   }
@@ -52,16 +53,22 @@ export class ShardedDatabase implements D1Database {
   }
 }
 
-async function batchOf<T>(executor: Executor, statements: readonly D1PreparedStatement[]): Promise<D1Result<T>[]> {
-  if (statements.length === 0)
+async function batchOf<T>(
+  executor: Executor,
+  listener: QueryListener,
+  statements: readonly D1PreparedStatement[],
+): Promise<D1Result<T>[]> {
+  if (statements.length === 0) {
     throw new UnsupportedStatementError('The batch is empty.', { remedy: 'Give it at least one statement.' });
+  }
   const bound = statements.map((statement): BoundStatement => {
     if (statement instanceof ShardedStatement) return statement;
     throw new UnsupportedStatementError('The batch holds a statement that another database has prepared.', {
       remedy: 'Prepare it with this one.',
     });
   });
-  return (await runBatch(executor, bound)).map((result) => resultOf<T>(result));
+  const results = await observe(listener, bound, (routed) => runBatch(executor, bound, routed));
+  return results.map((result) => resultOf<T>(result));
 }
 
 const resultOf = <T>(result: ShardRows): D1Result<T> => ({

@@ -58,8 +58,9 @@ function stepsOf(route: Route): ExplainedStep[] {
     case 'single':
       return [step('run', [route.shard], route.statement)];
     case 'scatter':
-    case 'broadcast':
       return [step('run', route.shards, route.statement)];
+    case 'broadcast':
+      return route.statements.map((one) => step('run', route.shards, one));
     case 'insert':
       return route.parts.flatMap(({ shard, statements }) => statements.map((one) => step('insert', [shard], one)));
     case 'two-phase':

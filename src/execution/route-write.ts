@@ -16,20 +16,32 @@ type Params = readonly unknown[];
 export function routeEvery(plan: EveryShardPlan, params: Params, { placement }: RouteContext): Route {
   const statement = bindStatement(plan.whole, params);
   if (plan.neutral) return { kind: 'single', shard: placement.shards[0] as string, statement, write: false };
-  return { kind: 'broadcast', shards: placement.shards, statement, same: true, ddl: plan.ddl };
+  return { kind: 'broadcast', shards: placement.shards, statements: [statement], same: true, ddl: plan.ddl };
 }
 
 export async function routeInsert(plan: InsertPlan, params: Params, context: RouteContext): Promise<Route> {
   const { placement } = context;
   const read = await shardsOf(plan.reaches, params, placement);
+  const isTooLong = plan.whole.slots.length > MAX_PARAMS && plan.rows.length > 1;
+  const all = plan.rows.map((_, i) => i);
+  if (plan.mode === 'replicated') {
+    const statements = isTooLong ? splitRows(plan, all, params) : [bindStatement(plan.whole, params)];
+    return { kind: 'broadcast', shards: placement.shards, statements, same: true, ddl: false };
+  }
+  const { returning, returnsKey, returningNames } = plan;
   if (plan.mode === 'pinned') {
-    if (read.length > 1) throw readsElsewhere(plan, context.sql);
+    const [shard, ...others] = read as [string, ...string[]];
+    if (others.length > 0) throw readsElsewhere(plan, context.sql);
+    if (isTooLong) {
+      const part = { shard, rows: all, statements: splitRows(plan, all, params) };
+      return { kind: 'insert', shards: [shard], parts: [part], returning, returnsKey, returningNames, keys: [] };
+    }
     return { kind: 'single', shard: read[0] as string, statement: bindStatement(plan.whole, params), write: true };
   }
   if (plan.mode === 'colocated') {
     const statement = bindStatement(plan.whole, params);
     if (read.length === 1) return { kind: 'single', shard: read[0] as string, statement, write: true };
-    return { kind: 'broadcast', shards: read, statement, same: false, ddl: false };
+    return { kind: 'broadcast', shards: read, statements: [statement], same: false, ddl: false };
   }
   const keys = plan.rows.map((row) => insertedKey(plan, row, params, context.sql));
   const groups = await groupByOwner(plan, keys, context);
@@ -42,7 +54,6 @@ export async function routeInsert(plan: InsertPlan, params: Params, context: Rou
   const parts = [...groups].map(
     ([name, rows]): InsertPart => ({ shard: name, rows, statements: splitRows(plan, rows, params) }),
   );
-  const { returning, returnsKey, returningNames } = plan;
   return { kind: 'insert', shards: [...groups.keys()], parts, returning, returnsKey, returningNames, keys };
 }
 
@@ -147,7 +158,7 @@ export async function routeWrite(plan: WritePlan, params: Params, context: Route
   if (plan.local) {
     const [only, ...others] = target;
     if (only !== undefined && others.length === 0) return { kind: 'single', shard: only, statement, write: true };
-    return { kind: 'broadcast', shards: target, statement, same: false, ddl: false };
+    return { kind: 'broadcast', shards: target, statements: [statement], same: false, ddl: false };
   }
   if (!plan.twoPhase) throw readsElsewhere(plan, sql);
   return { kind: 'two-phase', shards, find: bindStatement(plan.twoPhase.find, params), plan, params };

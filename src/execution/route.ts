@@ -60,7 +60,8 @@ export interface InsertPart {
 /** The same write on several shards. */
 export interface BroadcastRoute extends Multi {
   readonly kind: 'broadcast';
-  readonly statement: BoundStatement;
+  /** More than one where an INSERT binds too many values for one: a transaction on each shard. */
+  readonly statements: readonly BoundStatement[];
   /** Each shard has the same rows (a replicated table, DDL): the first answers for all and goes first. */
   readonly same: boolean;
   readonly ddl: boolean;

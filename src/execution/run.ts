@@ -112,7 +112,11 @@ export class Executor {
   }
 
   async #broadcast(route: BroadcastRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    const send = async (shard: string) => [await this.shards.rows(shard, route.statement, format, tables)];
+    const [only, ...more] = route.statements as [BoundStatement, ...BoundStatement[]];
+    const send = async (shard: string) =>
+      more.length === 0
+        ? [await this.shards.rows(shard, only, format, tables)]
+        : this.shards.batch(shard, route.statements, tables);
     if (route.ddl) this.forget();
     // Where every shard does the same, what the first refuses (a constraint) nobody has written yet.
     const [first, ...others] = route.shards;
@@ -242,9 +246,7 @@ export function mergeInsert(route: InsertRoute, results: readonly (readonly Shar
 
 /** A replicated table answers once, not once per shard. */
 export function mergeBroadcast(route: BroadcastRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
-  const [first] = results[0] ?? [];
-  if (route.same) return first ?? joinResults([]);
-  return joinResults(results.flat());
+  return joinResults(route.same ? (results[0] ?? []) : results.flat());
 }
 
 function joinResults(results: readonly ShardRows[]): ShardRows {

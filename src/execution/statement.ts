@@ -1,18 +1,16 @@
-import type { QueryEvent } from '../config';
+import { observe, type QueryListener } from './observe';
 import type { Route } from './route';
 import type { Executor } from './run';
 import type { BoundStatement, RowFormat, ShardRows } from './shard-set';
 
-type Listener = ((event: QueryEvent) => void) | undefined;
-
 /** One statement with its values. Decides its shards only when it is run. */
 export class ShardedStatement implements D1PreparedStatement, BoundStatement {
   readonly #executor: Executor;
-  readonly #listener: Listener;
+  readonly #listener: QueryListener;
 
   constructor(
     executor: Executor,
-    listener: Listener,
+    listener: QueryListener,
     readonly sql: string,
     readonly params: readonly unknown[] = [],
   ) {
@@ -58,46 +56,27 @@ export class ShardedStatement implements D1PreparedStatement, BoundStatement {
   }
 
   /** `direct`: one shard answers, in D1's own form. `merged`: the form is made from merged rows. */
-  async #run<R>(
+  #run<R>(
     format: RowFormat,
     direct: (statement: D1PreparedStatement) => Promise<R>,
     merged: (rows: ShardRows) => R,
   ): Promise<R> {
-    const listener = this.#listener;
-    if (!listener) return this.#execute(format, direct, merged, () => {});
-    const started = performance.now();
-    let route: Route | undefined;
-    let error: unknown;
-    try {
-      return await this.#execute(format, direct, merged, (found) => {
-        route = found;
-      });
-    } catch (thrown) {
-      error = thrown;
-      throw thrown;
-    } finally {
-      const shards = route === undefined ? [] : route.kind === 'single' ? [route.shard] : route.shards;
-      const event = {
-        sql: this.sql,
-        params: this.params,
-        kind: route?.kind ?? 'refused',
-        shards,
-        durationMs: performance.now() - started,
-      };
-      listener(error === undefined ? event : { ...event, error });
-    }
+    if (!this.#listener) return this.#execute(format, direct, merged);
+    return observe(this.#listener, [this], (routed) =>
+      this.#execute(format, direct, merged, (route) => routed(this, route)),
+    );
   }
 
   async #execute<R>(
     format: RowFormat,
     direct: (statement: D1PreparedStatement) => Promise<R>,
     merged: (rows: ShardRows) => R,
-    routed: (route: Route) => void,
+    routed?: (route: Route) => void,
   ): Promise<R> {
     const executor = this.#executor;
     const plan = await executor.plan(this.sql);
     const route = await executor.route(plan, this);
-    routed(route);
+    routed?.(route);
     if (route.kind !== 'single') return merged(await executor.run(route, format, plan.tables));
     const { shards } = executor;
     return shards.on(route.shard, plan.tables, this.sql, () => direct(shards.prepare(route.shard, route.statement)));

@@ -14,8 +14,19 @@ export interface SchemaTable {
 
 type Casing = 'snake_case' | 'camelCase' | undefined;
 
+/** A Worker may make its database anew for each request, always from the same schema object. */
+const read = new WeakMap<object, Map<Casing, readonly SchemaTable[]>>();
+
 /** Reads the tables of a Drizzle schema: a pure function of the schema. */
-export function readSchema(schema: Record<string, unknown>, casing: Casing): SchemaTable[] {
+export function readSchema(schema: Record<string, unknown>, casing: Casing): readonly SchemaTable[] {
+  const known = read.get(schema) ?? new Map<Casing, readonly SchemaTable[]>();
+  read.set(schema, known);
+  const tables = known.get(casing) ?? readTables(schema, casing);
+  known.set(casing, tables);
+  return tables;
+}
+
+function readTables(schema: Record<string, unknown>, casing: Casing): SchemaTable[] {
   const tables: SchemaTable[] = [];
   for (const [exportName, value] of Object.entries(schema)) {
     if (is(value, SQLiteTable)) tables.push(readTable(exportName, value, casing));

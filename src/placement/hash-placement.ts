@@ -1,5 +1,5 @@
 import type { Placement } from './placement';
-import { evenRanges, SLOTS, slotOf } from './slots';
+import { evenRanges, slotOf } from './slots';
 
 /**
  * Spreads the slots over a fixed list of shards in equal ranges: the slot decides, nothing is looked up.
@@ -8,19 +8,22 @@ import { evenRanges, SLOTS, slotOf } from './slots';
  * new HashPlacement(['db-east', 'db-west']).ownerOf('default', 'user-123');
  */
 export class HashPlacement implements Placement {
-  readonly #owners: readonly string[];
+  /** The first slot of each shard. */
+  readonly #starts: readonly number[];
 
   constructor(readonly shards: readonly string[]) {
-    const starts = evenRanges(shards.length);
-    const owners: string[] = [];
-    for (const [i, shard] of shards.entries()) {
-      const end = starts[i + 1] ?? SLOTS;
-      while (owners.length < end) owners.push(shard);
-    }
-    this.#owners = owners;
+    this.#starts = evenRanges(shards.length);
   }
 
   ownerOf(_keyspace: string, key: string): string {
-    return this.#owners[slotOf(key)] as string;
+    const slot = slotOf(key);
+    let low = 0;
+    let high = this.#starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#starts[middle] as number) <= slot) low = middle;
+      else high = middle - 1;
+    }
+    return this.shards[low] as string;
   }
 }

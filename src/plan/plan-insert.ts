@@ -6,89 +6,89 @@ import { SqlWriter } from '../sql/template';
 import { foldName, isOp, quoteName } from '../sql/tokens';
 import type { Binder } from './bind';
 import { anchorOf, isLocalTo } from './locality';
-import type { EveryShardPlan, InsertPlan, InsertRow } from './plan';
+import type { InsertPlan, InsertRow } from './plan';
 import { reachesOf, wholeStatement } from './reach';
 import { checkReplicatedWrite, keyChange, missingId, missingKey } from './refusals';
 import type { BoundSelect, Scope } from './scope';
 
 /** Plans an INSERT: its rows go to the shards that own their keys. */
-export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): InsertPlan | EveryShardPlan {
+export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): InsertPlan {
   const table = binder.table(statement.target.name, statement.target.schema);
   const bound = bindParts(statement, table, binder);
-  const base = {
+  const plan = {
+    kind: 'insert',
     tables: [...new Set([table.name, ...binder.refs.map((ref) => ref.table.name)])],
     reaches: reachesOf(binder.refs),
     whole: wholeStatement(parsed),
-  };
-  const returning = statement.returning !== undefined;
-  if (table.placement.kind === 'replicated') {
-    checkReplicatedWrite(parsed, statement.range, table, base.reaches.length > 0);
-    checkReplicatedIds(parsed, statement, table);
-    return { ...base, kind: 'every', verb: 'insert', ddl: false, neutral: false, rows: returning };
-  }
-  const none = { sql: '', slots: [] };
-  const plan = {
-    ...base,
-    kind: 'insert',
     table,
-    head: none,
-    tail: none,
-    rows: [],
-    returning,
+    returning: statement.returning !== undefined,
     returnsKey: false,
-    returningNames: undefined,
     keyUpdates: [],
+    ...writeValues(parsed, statement),
   } as const;
-  if (table.placement.kind === 'pinned') {
-    return { ...plan, mode: 'pinned', reaches: [...base.reaches, { kind: 'pinned', shard: table.placement.shard }] };
+  const { placement } = table;
+  if (placement.kind === 'replicated') {
+    checkReplicatedWrite(parsed, statement.range, table, plan.reaches.length > 0);
+    checkReplicatedIds(parsed, statement, table);
+    return { ...plan, mode: 'replicated' };
   }
-  const key = table.placement.key;
+  if (placement.kind === 'pinned') {
+    return { ...plan, mode: 'pinned', reaches: [...plan.reaches, { kind: 'pinned', shard: placement.shard }] };
+  }
+  const { key } = placement;
   const columns = statement.columns ?? binder.layout.insertOrder(table);
   checkConflicts(parsed, statement, table, key);
-  const keyUpdates = keyUpdatesOf(parsed, statement, key);
-  if (statement.defaultValues) throw missingKey(table, key, parsed.sql);
+  const keyed = { ...plan, keyUpdates: keyUpdatesOf(parsed, statement, key) };
   const keyAt = columns.findIndex((name) => sameName(name, key.name));
-  if (keyAt < 0) throw missingKey(table, key, parsed.sql);
+  if (statement.defaultValues || keyAt < 0) throw missingKey(table, key, parsed.sql);
   const { rowidAlias } = table;
   const idAt = rowidAlias === undefined ? -1 : columns.findIndex((name) => sameName(name, rowidAlias));
   if (rowidAlias !== undefined && idAt < 0) throw missingId(table, rowidAlias, parsed.sql);
-  if (bound) return planSelect(parsed, table, bound, keyAt, { ...plan, keyUpdates }, binder);
-  const rows = (statement.rows ?? []).map((row): InsertRow => {
-    if (row.values.length !== columns.length) {
+  if (bound) return planSelect(parsed, table, bound, keyAt, keyed, binder);
+  const rows = plan.rows.map(({ template }, i): InsertRow => {
+    const values = statement.rows?.[i]?.values ?? [];
+    if (values.length !== columns.length) {
       throw new UnsupportedStatementError(
-        `A row of ${row.values.length} values for ${columns.length} columns of ${table.name}.`,
+        `A row of ${values.length} values for ${columns.length} columns of ${table.name}.`,
         { tables: [table.name], sql: parsed.sql },
       );
     }
+    const id = values[idAt];
     return {
-      template: new SqlWriter(parsed.sql, parsed.tokens).copy(row.range).done(),
-      key: readValue(parsed.tokens, row.values[keyAt] as Range),
-      id: idAt < 0 ? undefined : (readValue(parsed.tokens, row.values[idAt] as Range) ?? 'other'),
+      template,
+      key: readValue(parsed.tokens, values[keyAt] as Range),
+      id: id && (readValue(parsed.tokens, id) ?? 'other'),
     };
   });
-  const first = statement.rows?.[0]?.range.from ?? 0;
-  const last = statement.rows?.at(-1)?.range.to ?? 0;
   const drops = statement.conflictAction === 'ignore' || statement.onConflict.some((one) => !one.update || one.where);
-  const returnsKey = returning && drops && rows.length > 1;
+  if (!plan.returning || !drops || rows.length < 2) return { ...keyed, mode: 'rows', rows };
+  const tail = new SqlWriter(parsed.sql, parsed.tokens)
+    .append(plan.tail)
+    .text(`, ${quoteName(key.name)} as "__shard_key"`);
+  return { ...keyed, mode: 'rows', rows, returnsKey: true, tail: tail.done() };
+}
+
+/** The pieces of INSERT ... VALUES, from which an INSERT of some of the rows can be put together. */
+function writeValues(parsed: Parsed, statement: Insert): Pick<InsertPlan, 'head' | 'rows' | 'tail' | 'returningNames'> {
+  const { sql, tokens } = parsed;
+  const list = statement.rows ?? [];
+  const from = list[0]?.range.from ?? statement.range.to;
+  const to = list.at(-1)?.range.to ?? statement.range.to;
   const returningNames = ambiguousNames(parsed, statement);
-  const tail = new SqlWriter(parsed.sql, parsed.tokens).text(' ');
-  tail.copy({ from: last, to: (returningNames && statement.returningRange?.from) ?? statement.range.to });
-  if (returningNames) {
-    for (const [i, { expr }] of (statement.returning ?? []).entries())
-      tail
-        .text(i === 0 ? ' returning ' : ', ')
-        .copy(expr)
-        .text(` as "__shard_column_${i}"`);
+  const tail = new SqlWriter(sql, tokens).text(' ');
+  tail.copy({ from: to, to: (returningNames && statement.returningRange?.from) ?? statement.range.to });
+  for (const [i, { expr }] of (returningNames ? (statement.returning ?? []) : []).entries()) {
+    tail.text(i === 0 ? ' returning ' : ', ').copy(expr);
+    tail.text(` as "__shard_column_${i}"`);
   }
-  if (returnsKey) tail.text(`, ${quoteName(key.name)} as "__shard_key"`);
   return {
-    ...plan,
-    mode: 'rows',
-    head: new SqlWriter(parsed.sql, parsed.tokens).copy({ from: 0, to: first }).text(' ').done(),
+    head: new SqlWriter(sql, tokens).copy({ from: 0, to: from }).text(' ').done(),
+    rows: list.map(({ range }) => ({
+      template: new SqlWriter(sql, tokens).copy(range).done(),
+      key: undefined,
+      id: undefined,
+    })),
     tail: tail.done(),
-    rows,
-    keyUpdates,
-    returnsKey,
     returningNames,
   };
 }

@@ -2,7 +2,7 @@ import { UnsupportedStatementError } from '../errors';
 import type { Placement } from '../placement/placement';
 import { keysOf } from '../plan/key-set';
 import type { GatherTable, OrderKey, Reach, ReadPlan, ScatterStep, WritePlan } from '../plan/plan';
-import { bindTemplate, boundValue, type Template } from '../sql/template';
+import { bindTemplate, pageNumber, type Template } from '../sql/template';
 import type { BoundStatement } from './shard-set';
 
 /** How one statement with its values will be run: data, printable, and nothing has been run yet. */
@@ -127,15 +127,13 @@ async function routeScatter(
   params: readonly unknown[],
   placement: Placement,
 ): Promise<ScatterRoute> {
-  const limit = step.limit && boundValue(step.limit, params);
-  const offset = step.offset && boundValue(step.offset, params);
   return {
     kind: 'scatter',
     shards: await shardsOf([step.reach], params, placement),
     statement: bindStatement(step.template, params),
     order: step.order,
-    limit: typeof limit === 'number' ? limit : undefined,
-    offset: typeof offset === 'number' ? Math.max(0, offset) : 0,
+    limit: step.limit && pageNumber('LIMIT', step.limit, params),
+    offset: step.offset ? pageNumber('OFFSET', step.offset, params) : 0,
   };
 }
 

@@ -1,4 +1,4 @@
-import { PartialWriteError, type ShardOutcome, ShardQueryError } from '../errors';
+import { PartialWriteError, type ShardOutcome, ShardQueryError, SqlSyntaxError } from '../errors';
 import type { Layout } from '../layout/layout';
 import { TablesNeeded } from '../layout/layout';
 import { mergeRows } from '../merge/merge-rows';
@@ -52,6 +52,13 @@ export class Executor {
 
   /** Decides which shards run what, with the values bound. Reads nothing, unless a write has to look before it may run. */
   async route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> {
+    if (plan.kind !== 'refused' && params.length !== plan.paramCount) {
+      throw new SqlSyntaxError(`The statement takes ${plan.paramCount} values, and ${params.length} are bound.`, {
+        sql,
+        tables: plan.tables,
+        remedy: 'Bind one value for each parameter.',
+      });
+    }
     const context: RouteContext = {
       placement: this.cluster.placement,
       sql,

@@ -1,15 +1,17 @@
-/** A value as D1 hands it to JavaScript. A blob is an array of its bytes. */
-export type SqlValue = null | number | string | readonly number[] | ArrayBuffer;
-
 /** NULL < numbers < text < blobs: https://www.sqlite.org/datatype3.html §4.1 */
 const rank = (value: unknown): number =>
-  value === null || value === undefined ? 0 : typeof value === 'number' ? 1 : typeof value === 'string' ? 2 : 3;
+  value === null || value === undefined ? 0 : isNumber(value) ? 1 : typeof value === 'string' ? 2 : 3;
 
-/** Compares two values of one kind of column as SQLite's ORDER BY does; NULL is less than everything. */
+const isNumber = (value: unknown): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
+
+/**
+ * Compares two values as SQLite's ORDER BY does; NULL is less than everything. Values are as D1 hands them out (a blob is an
+ * array of its bytes), or a bigint where a number would not be exact.
+ */
 export function compareValues(a: unknown, b: unknown, collation: string): number {
   const byRank = rank(a) - rank(b);
   if (byRank !== 0) return byRank;
-  if (typeof a === 'number' && typeof b === 'number') return a < b ? -1 : a > b ? 1 : 0;
+  if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === 'string' && typeof b === 'string') return compareText(collate(a, collation), collate(b, collation));
   if (rank(a) === 3) return compareBytes(bytesOf(a), bytesOf(b));
   return 0;

@@ -29,7 +29,7 @@ function compareRows(a: Row, b: Row, order: readonly OrderKey[], hidden: number)
   let at = a.length - hidden;
   let bt = b.length - hidden;
   for (const key of order) {
-    const result = compareKey(key, a[at], b[bt], key.large ? a[at + 1] : null, key.large ? b[bt + 1] : null);
+    const result = compareKey(key, orderValue(a, at, key), orderValue(b, bt, key));
     if (result !== 0) return result;
     at += key.large ? 2 : 1;
     bt += key.large ? 2 : 1;
@@ -37,21 +37,19 @@ function compareRows(a: Row, b: Row, order: readonly OrderKey[], hidden: number)
   return 0;
 }
 
-function compareKey(key: OrderKey, a: unknown, b: unknown, largeA: unknown, largeB: unknown): number {
-  const aNull = a === null || a === undefined;
-  const bNull = b === null || b === undefined;
-  if (aNull || bNull) {
-    if (aNull && bNull) return 0;
-    return aNull === (key.nulls === 'first') ? -1 : 1;
-  }
-  let result = compareValues(a, b, key.collation);
-  if (result === 0 && (typeof largeA === 'string' || typeof largeB === 'string'))
-    result = compareLarge(a, b, largeA, largeB);
-  return key.descending ? -result : result;
+/** The value to order by: where JavaScript could not hold it, its text follows. */
+function orderValue(row: Row, at: number, { large }: OrderKey): unknown {
+  const text = large ? row[at + 1] : null;
+  if (typeof text !== 'string') return row[at];
+  if (text === 'Inf' || text === '-Inf') return text === 'Inf' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  return BigInt(text);
 }
 
-const compareLarge = (a: unknown, b: unknown, largeA: unknown, largeB: unknown): number => {
-  const x = BigInt(typeof largeA === 'string' ? largeA : Math.trunc(a as number));
-  const y = BigInt(typeof largeB === 'string' ? largeB : Math.trunc(b as number));
-  return x < y ? -1 : x > y ? 1 : 0;
-};
+function compareKey({ descending, nulls, collation }: OrderKey, a: unknown, b: unknown): number {
+  const aNull = a === null || a === undefined;
+  const bNull = b === null || b === undefined;
+  if (aNull && bNull) return 0;
+  if (aNull || bNull) return aNull === (nulls === 'first') ? -1 : 1;
+  const result = compareValues(a, b, collation);
+  return descending ? -result : result;
+}

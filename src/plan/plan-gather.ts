@@ -1,6 +1,7 @@
+import { UnsupportedStatementError } from '../errors';
 import { type Column, findColumn, type Table } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
-import { functionsIn, selectsIn, unstableIn } from '../sql/functions';
+import { columnsIn, functionsIn, selectsIn, unstableIn } from '../sql/functions';
 import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
@@ -25,8 +26,19 @@ export function planGather(parsed: Parsed, binder: Binder): GatherStep {
   const { tokens } = parsed;
   const withWords = isWord(tokens[0], 'with') ? (isWord(tokens[1], 'recursive') ? 2 : 1) : 0;
   // `main.users` would reach behind the CTE, and a CTE has no indexes to be told of.
-  const skip = gathered.flatMap((ref) => ref.source.hints);
+  const skip = [...gathered.flatMap((ref) => ref.source.hints), ...schemaQualifiers(tokens)];
   const compact = parsed.paramCount > MAX_PARAMS / 2;
+  const hidden = gathered.find((ref) => binder.cteNames.has(foldName(ref.table.name)));
+  if (hidden) {
+    throw new UnsupportedStatementError(
+      `A CTE of the statement is called ${hidden.table.name}, like a table that it reads.`,
+      {
+        tables: [hidden.table.name],
+        sql: parsed.sql,
+        remedy: 'Give the CTE another name.',
+      },
+    );
+  }
   const copy = (range: Range) => new SqlWriter(parsed.sql, tokens).copy(range, { skip, compact }).done();
   const end = binder.parsed.statement.range.to;
   return {
@@ -36,6 +48,14 @@ export function planGather(parsed: Parsed, binder: Binder): GatherStep {
     hasWith: withWords > 0,
   };
 }
+
+/** `main.` of `main.users.name`. */
+const schemaQualifiers = (tokens: readonly Token[]): Range[] =>
+  tokens.flatMap((token, i) =>
+    foldName(token.value) === 'main' && isOp(tokens[i + 1], '.') && isOp(tokens[i + 3], '.')
+      ? [{ from: i, to: i + 2 }]
+      : [],
+  );
 
 function planTable(parsed: Parsed, refs: readonly TableRef[]): GatherTable {
   const { table } = refs[0] as TableRef;
@@ -82,7 +102,8 @@ function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], re
     writer.text(i === 0 ? ' where (' : ' or (');
     for (const [j, range] of filter.entries()) {
       writer.text(j === 0 ? '(' : ' and (');
-      writeUnqualified(writer, parsed.tokens, range);
+      // The fetch reads one table under its own name, so `p.title` becomes `"title"`.
+      writer.copy(range, { skip: columnsIn(parsed.tokens, range).map((column) => column.qualifier), compact: true });
       writer.text(')');
     }
     writer.text(')');
@@ -105,44 +126,11 @@ function pushable(tokens: readonly Token[], ref: TableRef): Range[] {
   return terms.filter((range) => isAbout(ref, tokens, range));
 }
 
-const OPERATORS = new Set(
-  'and or not is in like glob between case when then else end null true false escape collate isnull notnull exists distinct from'.split(
-    ' ',
-  ),
-);
-
 function isAbout(ref: TableRef, tokens: readonly Token[], range: Range): boolean {
-  const { aggregate, window } = functionsIn(tokens, range);
-  if (aggregate || window || selectsIn(tokens, range).length > 0 || unstableIn(tokens, range)) return false;
-  let names = 0;
-  for (let i = range.from; i < range.to; i++) {
-    const token = tokens[i] as Token;
-    if (token.kind !== 'word' && token.kind !== 'name') continue;
-    if (token.kind === 'word' && OPERATORS.has(token.value)) continue;
-    if (isOp(tokens[i + 1], '(') || isWord(tokens[i - 1], 'collate')) continue;
-    const path = [token.value];
-    while (isOp(tokens[i + 1], '.')) {
-      path.push((tokens[i + 2] as Token).value);
-      i += 2;
-    }
-    if (resolve(ref.core.scope, path)?.ref !== ref) return false;
-    names++;
-  }
-  return names > 0;
-}
-
-/** The fetch reads one table under its own name, so `p.title` becomes `"title"`. */
-function writeUnqualified(writer: SqlWriter, tokens: readonly Token[], range: Range): void {
-  for (let i = range.from; i < range.to; i++) {
-    const token = tokens[i] as Token;
-    if (isOp(tokens[i + 1], '.')) {
-      i++;
-      continue;
-    }
-    writer.text(' ');
-    if (token.kind === 'param') writer.copy({ from: i, to: i + 1 });
-    else writer.text(token.text);
-  }
+  const { aggregates, window } = functionsIn(tokens, range);
+  if (aggregates.length > 0 || window || selectsIn(tokens, range).length > 0 || unstableIn(tokens, range)) return false;
+  const columns = columnsIn(tokens, range);
+  return columns.length > 0 && columns.every(({ path }) => resolve(ref.core.scope, path)?.ref === ref);
 }
 
 /** Does the statement name the row id of a table that has no column for it? */

@@ -20,6 +20,7 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
     tables: [...new Set([table.name, ...binder.refs.map((ref) => ref.table.name)])],
     reaches: reachesOf(binder.refs),
     whole: wholeStatement(parsed),
+    paramCount: parsed.paramCount,
     table,
     returning: statement.returning !== undefined,
     returnsKey: false,
@@ -104,8 +105,8 @@ function ambiguousNames(parsed: Parsed, statement: Insert): string[] | undefined
 /** Binds everything in the statement that can read a table; gives the SELECT that is inserted, if there is one. */
 function bindParts(statement: Insert, table: Table, binder: Binder): BoundSelect | undefined {
   const ctes = binder.withCtes(statement.ctes, new Map());
-  const key = { name: '', ref: undefined, column: undefined, key: undefined };
-  const columns = table.columns.map((column) => ({ ...key, name: column.name, column }));
+  const unbound = { ref: undefined, key: undefined, nullable: false };
+  const columns = table.columns.map((column) => ({ ...unbound, ...column, column }));
   const source = { source: statement.target, columns, ref: undefined, derived: undefined };
   const scope: Scope = { level: binder.nextLevel(), sources: [source], aliases: new Set(), parent: undefined };
   const ranges: (Range | undefined)[] = [
@@ -131,7 +132,7 @@ function planSelect(
 ): InsertPlan {
   const [core] = bound.cores;
   const output = bound.columns?.[keyAt];
-  const anchor = core && bound.cores.length === 1 ? anchorOf(core) : undefined;
+  const anchor = core && bound.cores.length === 1 ? anchorOf(core, parsed.tokens) : undefined;
   const { placement } = table;
   if (
     core &&
@@ -141,7 +142,8 @@ function planSelect(
     !core.core.distinct &&
     !bound.select.limitClause &&
     placement.kind === 'sharded' &&
-    output?.key?.find().outermost() === anchor &&
+    output?.key?.outermost() === anchor &&
+    !output.nullable &&
     anchor.keyspace === placement.keyspace &&
     anchor.affinity === placement.key.affinity &&
     isLocalTo(anchor, binder)
@@ -156,7 +158,7 @@ function planSelect(
     ? core.core.columns[keyAt]?.expr
     : undefined;
   const value = expression && readValue(parsed.tokens, expression);
-  if (value && bound.cores.length === 1) {
+  if (value && bound.cores.length === 1 && (core?.core.values.length ?? 0) < 2) {
     const row: InsertRow = { template: plan.whole, key: value, id: undefined };
     return { ...plan, mode: 'rows', rows: [row] };
   }

@@ -14,6 +14,7 @@ export function planRead(parsed: Parsed, statement: Select, binder: Binder): Rea
     tables: [...new Set(binder.refs.map((ref) => ref.table.name))],
     reaches: reachesOf(binder.refs),
     whole: wholeStatement(parsed),
+    paramCount: parsed.paramCount,
     rowid: namesRowid(parsed.tokens, binder.refs),
     scatter: planScatter(parsed, bound, binder),
     // Made when first needed: most statements never are gathered.

@@ -1,10 +1,12 @@
-import type { OrderTerm, Parsed, Range, ResultColumn } from '../sql/ast';
-import { readValue, type ValueRef } from '../sql/conditions';
+import type { OrderTerm, Parsed, Range } from '../sql/ast';
+import { readValue, unwrap, type ValueRef } from '../sql/conditions';
+import { columnsIn } from '../sql/functions';
 import { SqlWriter } from '../sql/template';
 import { foldName, quoteName, type Token } from '../sql/tokens';
-import { type Binder, groupsByKey } from './bind';
+import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
-import { anchorOf, isLocalTo } from './locality';
+import { anchorOf, groupsByKey, isLocalTo, outputsKey } from './locality';
+import { collationOf } from './outputs';
 import type { OrderKey, ScatterStep } from './plan';
 import { type BoundCore, type BoundSelect, resolveRange } from './scope';
 
@@ -23,15 +25,15 @@ interface Term extends OrderKey {
 export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder): ScatterStep | undefined {
   const { select } = bound;
   const [core] = bound.cores;
-  if (!core || bound.cores.length > 1 || core.windows || binder.recursive) return undefined;
-  const anchor = anchorOf(core);
+  if (!core || bound.cores.length > 1 || core.windows) return undefined;
+  const anchor = anchorOf(core, parsed.tokens);
   if (!anchor || !isLocalTo(anchor, binder)) return undefined;
-  if (core.aggregate && !groupsByKey(core, anchor, binder)) return undefined;
-  if (core.core.distinct && !outputsKey(core, bound, anchor)) return undefined;
+  if (core.aggregate && !groupsByKey(core, anchor, parsed.tokens)) return undefined;
+  if (core.core.distinct && (hasStar(core) || !outputsKey(bound.columns, anchor))) return undefined;
   const limit = select.limit && readValue(parsed.tokens, select.limit);
   const offset = select.offset && readValue(parsed.tokens, select.offset);
   if ((select.limit && !limit) || (select.offset && !offset)) return undefined;
-  const terms = orderTerms(parsed, bound, core, anchor, binder);
+  const terms = orderTerms(parsed, bound, core, anchor);
   if (!terms) return undefined;
   return {
     template: writeScatter(parsed, bound, core, terms, limit, offset),
@@ -42,31 +44,22 @@ export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder):
   };
 }
 
-/** DISTINCT rows of two shards differ if the key is among their columns. */
-const outputsKey = (core: BoundCore, bound: BoundSelect, anchor: KeyClass): boolean =>
-  core.core.columns.every((column) => column.star === undefined) &&
-  (bound.columns?.some((column) => column.key?.find().outermost() === anchor.find()) ?? false);
+const hasStar = (core: BoundCore): boolean => core.core.columns.some((column) => column.star !== undefined);
 
 /** What the merged rows are ordered by: ORDER BY, or the key so that pages are stable. */
-function orderTerms(
-  parsed: Parsed,
-  bound: BoundSelect,
-  core: BoundCore,
-  anchor: KeyClass,
-  binder: Binder,
-): Term[] | undefined {
-  const { select } = bound;
-  if (select.orderBy.length === 0) return [keyTerm(core, anchor)].flatMap((term) => term ?? []);
+function orderTerms(parsed: Parsed, bound: BoundSelect, core: BoundCore, anchor: KeyClass): Term[] | undefined {
+  const { tokens } = parsed;
+  const { orderBy } = bound.select;
+  if (orderBy.length === 0) return [keyTerm(core, anchor)].flatMap((term) => term ?? []);
   const terms: Term[] = [];
-  for (const term of select.orderBy) {
-    const expr = orderExpression(parsed, term, core);
-    if (!expr) return undefined;
-    if (core.core.distinct && !core.core.columns.some((column) => sameText(parsed.tokens, column.expr, expr)))
+  for (const term of orderBy) {
+    const expr = orderExpression(tokens, term, core);
+    const collation = expr && (term.collation?.toUpperCase() ?? collationOf(core.scope, tokens, expr));
+    if (!expr || !collation) return undefined;
+    if (core.core.distinct && !core.core.columns.some((column) => sameText(tokens, column.expr, expr)))
       return undefined;
-    const collation = collationOf(parsed.tokens, expr, term, core, binder);
     const nulls = term.nulls ?? (term.descending ? 'last' : 'first');
-    const affinity = resolveRange(core.scope, binder.tokens, expr)?.column?.affinity;
-    const large = affinity !== 'text' && affinity !== 'real';
+    const large = resolveRange(core.scope, tokens, expr)?.column?.affinity !== 'text';
     terms.push({ expr, text: sourceText(parsed, term.expr), descending: term.descending, nulls, collation, large });
   }
   return terms;
@@ -74,8 +67,8 @@ function orderTerms(
 
 function keyTerm(core: BoundCore, anchor: KeyClass): Term | undefined {
   for (const one of core.sources) {
-    const column = one.columns?.find((candidate) => candidate.key?.find().outermost() === anchor.find());
-    if (!column || one.source.join === 'left') continue;
+    const column = one.columns?.find((candidate) => !candidate.nullable && candidate.key?.outermost() === anchor);
+    if (!column) continue;
     const expr = `${one.source.alias ? `${quoteName(one.source.alias)}.` : ''}${quoteName(column.name)}`;
     const large = column.column?.affinity === 'integer';
     return { expr, text: expr, descending: false, nulls: 'first', collation: 'BINARY', large };
@@ -83,41 +76,29 @@ function keyTerm(core: BoundCore, anchor: KeyClass): Term | undefined {
   return undefined;
 }
 
-/** What an ORDER BY term stands for: `2` and an alias are result columns. Undefined when a star hides which. */
-function orderExpression(parsed: Parsed, term: OrderTerm, core: BoundCore): Range | undefined {
-  const { tokens } = parsed;
-  const { from, to } = term.expr;
-  const end = term.collation === undefined ? to : to - 2;
-  const token = tokens[from] as Token;
+/**
+ * What an ORDER BY term stands for: `2` and an alias are result columns. Undefined when that is not plain to see; then the
+ * statement is gathered.
+ */
+function orderExpression(tokens: readonly Token[], term: OrderTerm, core: BoundCore): Range | undefined {
   const { columns } = core.core;
-  if (end - from === 1) {
-    const position = token.kind === 'number' ? Number(token.value) : undefined;
-    const named: ResultColumn | undefined =
-      position !== undefined
-        ? columns.slice(0, position).every((column) => column.star === undefined)
-          ? columns[position - 1]
-          : undefined
-        : columns.find((column) => column.alias !== undefined && foldName(column.alias) === foldName(token.value));
-    if (position !== undefined && !named) return undefined;
-    if (named) return named.expr;
-    return term.expr;
+  const whole = { from: term.expr.from, to: term.collation === undefined ? term.expr.to : term.expr.to - 2 };
+  const { from, to } = unwrap(tokens, whole);
+  const token = tokens[from] as Token;
+  if (to - from === 1 && token.kind === 'number') {
+    const position = Number(token.value);
+    return columns.slice(0, position).some((column) => column.star !== undefined)
+      ? undefined
+      : columns[position - 1]?.expr;
   }
-  // An alias inside an expression would have to be replaced there; the statement is gathered instead.
-  const aliases = columns.flatMap((column) => (column.alias === undefined ? [] : [foldName(column.alias)]));
-  for (let i = from; i < to; i++) {
-    const one = tokens[i] as Token;
-    const isQualified = tokens[i - 1]?.text === '.' || tokens[i + 1]?.text === '.';
-    if ((one.kind === 'word' || one.kind === 'name') && !isQualified && aliases.includes(foldName(one.value)))
-      return undefined;
-  }
-  return term.expr;
-}
-
-function collationOf(tokens: readonly Token[], expr: Range, term: OrderTerm, core: BoundCore, binder: Binder): string {
-  if (term.collation) return term.collation.toUpperCase();
-  const before = tokens[expr.to - 2];
-  if (before?.kind === 'word' && before.value === 'collate') return (tokens[expr.to - 1] as Token).value.toUpperCase();
-  return resolveRange(core.scope, binder.tokens, expr)?.column?.collation ?? 'BINARY';
+  const named = columnsIn(tokens, { from, to });
+  // A constant, or for SQLite perhaps a position: `+2`.
+  if (named.length === 0) return undefined;
+  const aliased = (name: string) =>
+    columns.find(({ alias }) => alias !== undefined && foldName(alias) === foldName(name));
+  if (to - from === 1) return aliased(token.value)?.expr ?? { from, to };
+  // An alias inside an expression would have to be replaced there.
+  return named.some(({ path }) => path.length === 1 && aliased(path[0] as string)) ? undefined : term.expr;
 }
 
 const sourceText = (parsed: Parsed, range: Range): string =>
@@ -144,10 +125,11 @@ function writeScatter(
     writer.text(', ');
     put().text(` as "${HIDDEN}${i}"`);
     if (!term.large) continue;
-    writer.text(', case when typeof(');
-    put().text(") = 'integer' and ((");
-    put().text(') > 9007199254740991 or (');
-    put().text(') < -9007199254740991) then cast(');
+    // JavaScript numbers are exact to 2^53, and D1 makes infinities null; SQLite orders them all.
+    writer.text(', case when (');
+    put().text(') not between -9007199254740991 and 9007199254740991 and (typeof(');
+    put().text(") = 'integer' or (");
+    put().text(') in (9e999, -9e999)) then cast(');
     put().text(` as text) end as "${HIDDEN}${i}_large"`);
   }
   const end = select.limitClause?.from ?? select.range.to;

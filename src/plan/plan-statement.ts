@@ -38,6 +38,7 @@ function planOther(parsed: Parsed, statement: Other): Plan {
     tables: [],
     reaches: [],
     whole: wholeStatement(parsed),
+    paramCount: parsed.paramCount,
     verb: statement.verb,
     rows: false,
   } as const;

@@ -1,9 +1,10 @@
 import { type Column, sameName, type Table } from '../layout/table';
-import type { Core, Parsed, Range, Update } from '../sql/ast';
-import { conjunctsOf, readValue, type ValueRef } from '../sql/conditions';
+import type { Parsed, Range, Update } from '../sql/ast';
+import { readValue, type ValueRef } from '../sql/conditions';
+import { EMPTY_CORE } from '../sql/parse-select';
 import { SqlWriter } from '../sql/template';
-import { foldName, isOp, quoteName } from '../sql/tokens';
-import type { Binder } from './bind';
+import { isOp, quoteName } from '../sql/tokens';
+import { type Binder, NO_CTES } from './bind';
 import { isLocalTo } from './locality';
 import type { EveryShardPlan, TwoPhaseStep, WritePlan } from './plan';
 import { namesRowid } from './plan-gather';
@@ -20,6 +21,7 @@ export function planWrite(parsed: Parsed, statement: Update, binder: Binder): Wr
     tables: [...new Set(binder.refs.map((ref) => ref.table.name))],
     reaches: reachesOf(binder.refs),
     whole: wholeStatement(parsed),
+    paramCount: parsed.paramCount,
   };
   const returning = statement.returning !== undefined;
   if (table.placement.kind === 'replicated') {
@@ -46,51 +48,18 @@ export function planWrite(parsed: Parsed, statement: Update, binder: Binder): Wr
 
 /** An UPDATE reads like a SELECT from its target, what stands in FROM, and its WHERE. */
 function bindWrite(statement: Update, binder: Binder): { core: BoundCore; setRefs: TableRef[] } {
-  const level = binder.nextLevel();
-  const from = [
-    statement.target,
-    ...statement.from.map((source) => (source.join === 'first' ? { ...source, join: 'inner' as const } : source)),
-  ];
-  const core: Core = {
-    distinct: false,
-    columns: [],
-    from,
-    opaqueFrom: statement.opaqueFrom,
-    where: statement.where,
-    groupBy: [],
-    having: undefined,
-    window: undefined,
-    columnsEnd: 0,
-    range: statement.range,
-  };
-  const sources: BoundCore['sources'] = [];
-  const bound: BoundCore = {
-    core,
-    level,
-    sources,
-    scope: { level, sources, aliases: new Set(), parent: undefined },
-    conjuncts: statement.where ? conjunctsOf(binder.tokens, statement.where) : [],
-    outerConjuncts: new Map(),
-    hasRightJoin: from.some((source) => source.join === 'right' || source.join === 'full'),
-    aggregate: false,
-    windows: false,
-  };
-  const ctes = binder.withCtes(statement.ctes, new Map());
-  for (const source of from) {
-    const named = source === statement.target && ctes.has(foldName(source.name)) ? new Map() : ctes;
-    sources.push(binder.source(source, bound, named));
-    if (source.on && source.join === 'inner' && !bound.hasRightJoin && !core.opaqueFrom)
-      bound.conjuncts.push(...conjunctsOf(binder.tokens, source.on));
-  }
-  for (const range of [statement.where, ...from.map((source) => source.on)])
-    if (range) binder.subqueriesIn(range, bound.scope, ctes);
+  const { target, opaqueFrom, groupConditions, where, range } = statement;
+  const others = statement.from.map((source) =>
+    source.join === 'first' ? { ...source, join: 'inner' as const } : source,
+  );
+  const ctes = binder.withCtes(statement.ctes, NO_CTES);
+  const parts = { from: [target, ...others], opaqueFrom, groupConditions, where, range };
+  const core = binder.core({ ...EMPTY_CORE, ...parts }, undefined, ctes, target);
   const before = binder.refs.length;
-  for (const range of [...statement.set.map((one) => one.value), statement.returningRange, statement.tail]) {
-    if (range) binder.subqueriesIn(range, bound.scope, ctes);
+  for (const expression of [...statement.set.map((one) => one.value), statement.returningRange, statement.tail]) {
+    if (expression) binder.subqueriesIn(expression, core.scope, ctes);
   }
-  const setRefs = binder.refs.slice(before);
-  binder.confine(bound);
-  return { core: bound, setRefs };
+  return { core, setRefs: binder.refs.slice(before) };
 }
 
 /** The primary keys of the rows first, wherever they are found; then the write by primary key on each shard. */

@@ -19,6 +19,8 @@ interface PlanBase {
   readonly reaches: readonly Reach[];
   /** The statement as it is, for the shard that owns everything it touches. */
   readonly whole: Template;
+  /** How many values have to be bound. */
+  readonly paramCount: number;
 }
 
 export interface ReadPlan extends PlanBase {

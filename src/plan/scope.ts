@@ -23,6 +23,10 @@ export interface BoundColumn {
   readonly column: Column | undefined;
   /** Set when it is a shard key as seen from where it is named. */
   readonly key: KeyClass | undefined;
+  /** It may be null although its column is not: an outer join. */
+  readonly nullable: boolean;
+  /** Undefined: not known. */
+  readonly collation: string | undefined;
 }
 
 export interface OutputColumn extends BoundColumn {
@@ -50,9 +54,9 @@ export interface BoundCore {
   readonly core: Core;
   readonly level: number;
   readonly sources: BoundSource[];
-  scope: Scope;
+  readonly scope: Scope;
   /** Top-level AND terms of WHERE and of inner joins' ON. */
-  conjuncts: Range[];
+  readonly conjuncts: Range[];
   /** Top-level AND terms of each left join's ON, by the joined source. */
   readonly outerConjuncts: Map<BoundSource, Range[]>;
   readonly hasRightJoin: boolean;

@@ -21,6 +21,8 @@ export interface Source {
   readonly using: readonly string[];
   readonly natural: boolean;
   readonly select: Select | undefined;
+  /** The arguments of a table-valued function. */
+  readonly args: Range | undefined;
   /** Tokens of `INDEXED BY name` / `NOT INDEXED`, and of `schema.`. Both must go when a CTE stands in for the table. */
   readonly hints: readonly Range[];
 }
@@ -40,6 +42,10 @@ export interface Core {
   readonly from: readonly Source[];
   /** FROM holds a parenthesised join: its tables are known, its conditions are not read. */
   readonly opaqueFrom: boolean;
+  /** The ON of parenthesised joins. */
+  readonly groupConditions: readonly Range[];
+  /** The rows of VALUES; none for a SELECT. */
+  readonly values: readonly Range[];
   readonly where: Range | undefined;
   readonly groupBy: readonly Range[];
   readonly having: Range | undefined;
@@ -115,6 +121,7 @@ export interface Update {
   readonly set: readonly Assignment[];
   readonly from: readonly Source[];
   readonly opaqueFrom: boolean;
+  readonly groupConditions: readonly Range[];
   readonly where: Range | undefined;
   readonly whereClause: Range | undefined;
   readonly returning: readonly ResultColumn[] | undefined;

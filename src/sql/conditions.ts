@@ -47,7 +47,7 @@ export function splitCondition(tokens: readonly Token[], whole: Range, word: 'or
     const token = tokens[i] as Token;
     if (isOp(token, '(')) i = token.match;
     else if (isWord(token, 'case')) cases++;
-    else if (isWord(token, 'end')) cases--;
+    else if (isWord(token, 'end') && cases > 0) cases--;
     else if (cases > 0) continue;
     else if (isWord(token, 'between')) betweens++;
     else if (isWord(token, 'and') && betweens > 0) betweens--;

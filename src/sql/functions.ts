@@ -16,13 +16,14 @@ const UNSTABLE = new Set(
 const CLOCKS = new Set('date time datetime julianday unixepoch strftime timediff'.split(' '));
 
 export interface FunctionUse {
-  readonly aggregate: boolean;
+  /** The arguments of each aggregate that is called. */
+  readonly aggregates: readonly Range[];
   readonly window: boolean;
 }
 
 /** Which kinds of functions a range calls, not looking into subqueries. */
 export function functionsIn(tokens: readonly Token[], range: Range): FunctionUse {
-  let aggregate = false;
+  const aggregates: Range[] = [];
   let window = false;
   for (let i = range.from; i < range.to; i++) {
     const token = tokens[i] as Token;
@@ -30,13 +31,14 @@ export function functionsIn(tokens: readonly Token[], range: Range): FunctionUse
     if (isOp(token, '(') && beginsSelect(next)) i = token.match;
     else if ((token.kind === 'word' || token.kind === 'name') && isOp(next, '(') && !isOp(tokens[i - 1], '.')) {
       const close = (next as Token).match;
+      const args = { from: i + 2, to: close };
       const filtered = isWord(tokens[close + 1], 'filter') && isOp(tokens[close + 2], '(');
       const after = filtered ? (tokens[close + 2] as Token).match : close;
       if (isWord(tokens[after + 1], 'over')) window = true;
-      else if (isAggregate(tokens, foldName(token.value), { from: i + 2, to: close })) aggregate = true;
+      else if (isAggregate(tokens, foldName(token.value), args)) aggregates.push(args);
     }
   }
-  return { aggregate, window };
+  return { aggregates, window };
 }
 
 function isAggregate(tokens: readonly Token[], name: string, args: Range): boolean {
@@ -75,16 +77,49 @@ export function selectsIn(tokens: readonly Token[], range: Range): Range[] {
   return found;
 }
 
-/** Tables named as `x in tablename`. */
-export function inTables(tokens: readonly Token[], range: Range): { name: string; at: number }[] {
-  const found: { name: string; at: number }[] = [];
+/** Tables named as `x in tablename`. `hints` are the tokens of `main.`. */
+export function inTables(tokens: readonly Token[], range: Range): { name: string; hints: Range[] }[] {
+  const found: { name: string; hints: Range[] }[] = [];
   for (let i = range.from; i < range.to - 1; i++) {
     const next = tokens[i + 1] as Token;
     if (isOp(tokens[i], '(') && beginsSelect(next)) i = (tokens[i] as Token).match;
     else if (isWord(tokens[i], 'in') && (next.kind === 'word' || next.kind === 'name')) {
-      const dotted = isOp(tokens[i + 2], '.') ? tokens[i + 3] : undefined;
-      found.push({ name: (dotted ?? next).value, at: i + 1 });
+      const isDotted = isOp(tokens[i + 2], '.');
+      found.push({
+        name: isDotted ? (tokens[i + 3]?.value ?? '') : next.value,
+        hints: isDotted ? [{ from: i + 1, to: i + 3 }] : [],
+      });
     }
+  }
+  return found;
+}
+
+const NOT_COLUMNS = new Set(
+  'and or not is in like glob between case when then else end null true false escape collate isnull notnull exists distinct from'.split(
+    ' ',
+  ),
+);
+
+/** A column named in an expression: its path, and the tokens of its qualifier. */
+export interface NamedColumn {
+  readonly path: readonly string[];
+  readonly qualifier: Range;
+}
+
+/** The columns that an expression names, not looking into subqueries. A word that may be one counts. */
+export function columnsIn(tokens: readonly Token[], range: Range): NamedColumn[] {
+  const found: NamedColumn[] = [];
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    const next = tokens[i + 1];
+    if (isOp(token, '(') && beginsSelect(next)) i = token.match;
+    if (token.kind !== 'word' && token.kind !== 'name') continue;
+    if (token.kind === 'word' && NOT_COLUMNS.has(token.value)) continue;
+    if (isOp(next, '(') || isWord(tokens[i - 1], 'collate')) continue;
+    const path = [token.value];
+    const from = i;
+    for (; isOp(tokens[i + 1], '.'); i += 2) path.push((tokens[i + 2] as Token).value);
+    found.push({ path, qualifier: { from, to: i } });
   }
   return found;
 }

@@ -52,23 +52,35 @@ export function parseWhole(reader: Reader): Select {
   return select;
 }
 
+/** A core in which nothing is written; others are made from it. */
+export const EMPTY_CORE: Core = {
+  distinct: false,
+  columns: [],
+  from: [],
+  opaqueFrom: false,
+  groupConditions: [],
+  values: [],
+  where: undefined,
+  groupBy: [],
+  having: undefined,
+  window: undefined,
+  columnsEnd: 0,
+  range: { from: 0, to: 0 },
+};
+
 function parseCore(reader: Reader): Core {
   const from = reader.at;
-  const base = {
-    distinct: false,
-    from: [],
-    opaqueFrom: false,
-    where: undefined,
-    groupBy: [],
-    having: undefined,
-    window: undefined,
-  };
   if (reader.take('values')) {
-    const rows = splitCommas(reader.tokens, reader.until(endOfCore));
-    const first = rows[0] ?? reader.fail('a row');
-    const inside = { from: first.from + 1, to: first.to - 1 };
-    const columns = splitCommas(reader.tokens, inside).map((expr) => ({ expr, alias: undefined, star: undefined }));
-    return { ...base, columns, columnsEnd: reader.at, range: { from, to: reader.at } };
+    const values = splitCommas(reader.tokens, reader.until(endOfCore));
+    const first = values[0] ?? reader.fail('a row');
+    const columns = splitCommas(reader.tokens, { from: first.from + 1, to: first.to - 1 });
+    return {
+      ...EMPTY_CORE,
+      columns: columns.map((expr) => ({ expr, alias: undefined, star: undefined })),
+      values,
+      columnsEnd: reader.at,
+      range: { from, to: reader.at },
+    };
   }
   if (!reader.take('select')) reader.fail('SELECT');
   const distinct = reader.take('distinct');
@@ -78,12 +90,13 @@ function parseCore(reader: Reader): Core {
     reader.until((r) => isFromWord(r) || endOfClause(r)),
   );
   const columnsEnd = reader.at;
-  const sources = reader.take('from') ? parseFrom(reader) : { from: [], opaqueFrom: false };
+  const sources = reader.take('from') ? parseFrom(reader) : NO_SOURCES;
   const where = reader.take('where') ? reader.until(endOfClause) : undefined;
   const groupBy = reader.take('group', 'by') ? splitCommas(reader.tokens, reader.until(endOfClause)) : [];
   const having = reader.take('having') ? reader.until(endOfClause) : undefined;
   const window = isWindowClause(reader) ? reader.until((r) => endOfCore(r)) : undefined;
-  return { distinct, columns, ...sources, where, groupBy, having, window, columnsEnd, range: { from, to: reader.at } };
+  const range = { from, to: reader.at };
+  return { ...EMPTY_CORE, distinct, columns, ...sources, where, groupBy, having, window, columnsEnd, range };
 }
 
 /** FROM, but not the one of `IS [NOT] DISTINCT FROM`. */
@@ -141,23 +154,29 @@ const endsOperand = (token: Token | undefined): boolean =>
   token !== undefined &&
   (token.kind === 'op' ? token.value === ')' : !(token.kind === 'word' && OPERATOR_WORDS.has(token.value)));
 
+/** What FROM names. */
+export type Sources = Pick<Core, 'from' | 'opaqueFrom' | 'groupConditions'>;
+
+export const NO_SOURCES: Sources = { from: [], opaqueFrom: false, groupConditions: [] };
+
 /** Reads the items of a FROM clause up to the next clause. */
-export function parseFrom(reader: Reader): { from: Source[]; opaqueFrom: boolean } {
-  const range = reader.until(endOfClause);
-  const inner = new Reader(reader.sql, reader.tokens, range);
+export function parseFrom(reader: Reader): Sources {
+  const inner = new Reader(reader.sql, reader.tokens, reader.until(endOfClause));
   const from: Source[] = [];
+  const groupConditions: Range[] = [];
   let opaqueFrom = false;
   let kind: JoinKind = 'first';
   let natural = false;
   for (;;) {
     if (isOp(inner.peek(), '(') && !beginsSelect(inner.peek(1))) {
       const group = parseFrom(new Reader(reader.sql, reader.tokens, inner.parens()));
+      parseAlias(inner);
+      const { on } = readJoinCondition(inner);
       from.push(...group.from);
-      if (inner.take('as')) inner.name();
+      groupConditions.push(...group.groupConditions, ...(on ? [on] : []));
       opaqueFrom = true;
-      readJoinCondition(inner);
     } else from.push(parseSource(inner, kind, natural));
-    if (inner.done) return { from, opaqueFrom };
+    if (inner.done) return { from, opaqueFrom, groupConditions };
     const join = parseJoinOperator(inner);
     kind = join.kind;
     natural = join.natural;
@@ -189,7 +208,7 @@ function readJoinCondition(reader: Reader): { on: Range | undefined; using: stri
 }
 
 function parseSource(reader: Reader, join: JoinKind, natural: boolean): Source {
-  const common = { schema: undefined, join, natural, hints: [] };
+  const common = { schema: undefined, join, natural, hints: [], args: undefined };
   if (isOp(reader.peek(), '(')) {
     const body = new Reader(reader.sql, reader.tokens, reader.parens());
     const select = parseWhole(body);
@@ -199,9 +218,9 @@ function parseSource(reader: Reader, join: JoinKind, natural: boolean): Source {
   const hints: Range[] = [];
   const { name, schema } = parseTableName(reader, hints);
   if (isOp(reader.peek(), '(')) {
-    reader.parens();
+    const args = reader.parens();
     const alias = parseAlias(reader) ?? name;
-    return { ...common, kind: 'function', name, schema, alias, select: undefined, ...readJoinCondition(reader) };
+    return { ...common, kind: 'function', args, name, schema, alias, select: undefined, ...readJoinCondition(reader) };
   }
   const alias = parseAlias(reader) ?? name;
   parseIndexHint(reader, hints);

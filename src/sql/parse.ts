@@ -2,6 +2,7 @@ import { UnsupportedStatementError } from '../errors';
 import type { Assignment, Cte, Insert, OnConflict, Other, Parsed, Range, Source, Statement, Update } from './ast';
 import {
   beginsSelect,
+  NO_SOURCES,
   parseAlias,
   parseFrom,
   parseIndexHint,
@@ -75,7 +76,7 @@ function parseTarget(reader: Reader): Source {
   const { name, schema } = parseTableName(reader, hints);
   const alias = parseAlias(reader) ?? name;
   parseIndexHint(reader, hints);
-  const base = { join: 'first', on: undefined, using: [], natural: false, select: undefined } as const;
+  const base = { join: 'first', on: undefined, using: [], natural: false, select: undefined, args: undefined } as const;
   return { ...base, kind: 'table', name, schema, alias, hints };
 }
 
@@ -159,7 +160,7 @@ function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: bool
     reader,
     reader.until((r) => r.sees('from') || endOfWriteClause(r)),
   );
-  const sources = reader.take('from') ? parseFrom(reader) : { from: [], opaqueFrom: false };
+  const sources = reader.take('from') ? parseFrom(reader) : NO_SOURCES;
   return { kind: 'update', ctes, recursive, conflictAction, target, set, ...sources, ...parseWriteEnd(reader, start) };
 }
 
@@ -167,7 +168,7 @@ function parseDelete(reader: Reader, start: number, ctes: Cte[], recursive: bool
   reader.at++;
   if (!reader.take('from')) reader.fail('FROM');
   const target = parseTarget(reader);
-  const none = { conflictAction: undefined, set: [], from: [], opaqueFrom: false };
+  const none = { conflictAction: undefined, set: [], ...NO_SOURCES };
   return { kind: 'delete', ctes, recursive, target, ...none, ...parseWriteEnd(reader, start) };
 }
 

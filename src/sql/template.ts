@@ -1,3 +1,4 @@
+import { UnsupportedStatementError } from '../errors';
 import type { Range } from './ast';
 import { readValue, type ValueRef } from './conditions';
 import { isOp, isWord, type Token } from './tokens';
@@ -106,12 +107,26 @@ export function bindTemplate(template: Template, params: readonly unknown[]): un
     if (slot.kind === 'param') return params[slot.index];
     if (slot.kind === 'value') return slot.value;
     if (slot.kind === 'list') return JSON.stringify(slot.values.map((value) => boundValue(value, params)));
-    const limit = boundValue(slot.limit, params);
-    // SQLite says what is wrong with a limit that is no number.
-    if (typeof limit !== 'number') return limit;
-    const offset = slot.offset ? Math.max(0, Number(boundValue(slot.offset, params))) : 0;
-    return limit < 0 ? -1 : limit + offset;
+    const limit = pageNumber('LIMIT', slot.limit, params);
+    return limit < 0 ? -1 : limit + (slot.offset ? pageNumber('OFFSET', slot.offset, params) : 0);
   });
+}
+
+/**
+ * A LIMIT or OFFSET as SQLite takes it: whole numbers, also as text. Negative limits mean none, negative offsets 0.
+ *
+ * @throws UnsupportedStatementError for what SQLite calls a datatype mismatch.
+ */
+export function pageNumber(what: 'LIMIT' | 'OFFSET', value: ValueRef, params: readonly unknown[]): number {
+  const given = boundValue(value, params);
+  const number =
+    typeof given === 'string' && given.trim() !== '' ? Number(given) : given === null ? Number.NaN : Number(given);
+  if (!Number.isInteger(number)) {
+    throw new UnsupportedStatementError(`${what} is ${String(given)}.`, { remedy: 'Give a whole number.' });
+  }
+  if (what === 'OFFSET') return Math.min(Math.max(number, 0), Number.MAX_SAFE_INTEGER);
+  // Nobody has that many rows.
+  return number > Number.MAX_SAFE_INTEGER / 2 ? -1 : number;
 }
 
 /** The value that a reference stands for in this execution. */

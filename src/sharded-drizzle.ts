@@ -118,8 +118,8 @@ function ownerOf(cluster: ReadyCluster, keyspace: string, key: string | number |
 
 async function explain({ executor }: ReadyCluster, query: Explainable): Promise<Explanation> {
   const statement = toText(query);
-  const plan = await executor.plan(statement.sql);
-  return explainRoute(await executor.route(plan, statement), plan.tables);
+  const { plan, route } = await executor.prepare(statement);
+  return explainRoute(route, plan.tables);
 }
 
 function toText(query: Explainable): { sql: string; params: readonly unknown[] } {

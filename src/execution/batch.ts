@@ -1,4 +1,4 @@
-import { UnsupportedStatementError } from '../errors';
+import { UnknownTableError, UnsupportedStatementError } from '../errors';
 import type { Plan } from '../plan/plan';
 import type { Route } from './route';
 import { crossShard } from './route-write';
@@ -29,8 +29,7 @@ export async function runBatch(
 ): Promise<ShardRows[]> {
   const planned: Planned[] = [];
   for (const statement of statements) {
-    const plan = await executor.plan(statement.sql).catch(afterDdl(planned));
-    const route = await executor.route(plan, statement);
+    const { plan, route } = await executor.prepare(statement).catch(afterDdl(planned));
     routed(statement, route);
     planned.push({ statement, plan, route });
   }

@@ -67,7 +67,7 @@ function stepsOf(route: Route): ExplainedStep[] {
       return [
         step('find', route.shards, route.find),
         step('write by primary key', route.shards, {
-          sql: `${route.plan.twoPhase?.head.sql ?? ''}where <primary key found>${route.plan.twoPhase?.tail.sql ?? ''}`,
+          sql: `${route.step.head.sql}where <primary key found>${route.step.tail.sql}`,
           params: [],
         }),
       ];

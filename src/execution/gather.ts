@@ -1,6 +1,7 @@
 import { GatherLimitError } from '../errors';
 import type { Column } from '../layout/table';
 import { COLUMNS_PER_ARRAY } from '../plan/plan-gather';
+import { joinWithin, valueAt } from '../sql/json-values';
 import { quoteName } from '../sql/tokens';
 import type { GatherRoute } from './route';
 import type { BoundStatement, ShardSet } from './shard-set';
@@ -45,7 +46,13 @@ export async function gather(
   });
   const gathered = route.fetches.map((_, i): Gathered => {
     const own = results.filter((_result, job) => jobs[job]?.i === i);
-    return { chunks: chunked(own.flatMap((one) => one.encoded)), exact: own.some((one) => one.exact) };
+    return {
+      chunks: joinWithin(
+        own.flatMap((one) => one.encoded),
+        CHUNK_LENGTH,
+      ),
+      exact: own.some((one) => one.exact),
+    };
   });
   return finishingStatement(route, gathered);
 }
@@ -58,22 +65,6 @@ function tooMuch(table: string, limits: GatherLimits, tables: readonly string[])
       remedy: `Add a condition on ${table} alone, or on the shard keys so that it stays on one shard; or raise limits.gatherRows and limits.gatherBytes.`,
     },
   );
-}
-
-function chunked(rows: readonly string[]): string[] {
-  const chunks: string[] = [];
-  let from = 0;
-  let length = 0;
-  for (const [i, row] of rows.entries()) {
-    if (length + row.length > CHUNK_LENGTH && i > from) {
-      chunks.push(`[${rows.slice(from, i).join(',')}]`);
-      from = i;
-      length = 0;
-    }
-    length += row.length + 1;
-  }
-  chunks.push(`[${rows.slice(from).join(',')}]`);
-  return chunks;
 }
 
 /** `with "users"("id", ...) as materialized (select ... from json_each(?))` before the untouched statement. */
@@ -111,10 +102,7 @@ const CASTS = { integer: 'numeric', numeric: 'numeric', real: 'real', text: 'tex
 function decode(column: Column, at: number, count: number, exact: boolean): string {
   const path =
     count <= COLUMNS_PER_ARRAY ? `[${at}]` : `[${Math.floor(at / COLUMNS_PER_ARRAY)}][${at % COLUMNS_PER_ARRAY}]`;
-  const plain = `value->>'$${path}'`;
-  const value = exact
-    ? `case json_type(value, '$${path}') when 'array' then unhex(value->>'$${path}[0]') else ${plain} end`
-    : plain;
+  const value = exact ? valueAt(`$${path}`) : `value->>'$${path}'`;
   const collate = column.collation === 'BINARY' ? '' : ` collate ${quoteName(column.collation)}`;
   if (column.affinity === 'blob') return value + collate;
   const type = CASTS[column.affinity];

@@ -2,8 +2,9 @@ import { CrossShardBatchError, ShardKeyError, UnsupportedStatementError } from '
 import type { Column } from '../layout/table';
 import { canonicalKey } from '../placement/key';
 import { canonicalValue, keysOf } from '../plan/key-set';
-import type { EveryShardPlan, InsertPlan, InsertRow, WritePlan } from '../plan/plan';
+import type { EveryShardPlan, InsertPlan, InsertRow, TwoPhaseStep, WritePlan } from '../plan/plan';
 import { keyChange, missingId } from '../plan/refusals';
+import { inRows, joinWithin } from '../sql/json-values';
 import { bindTemplate, boundValue, MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { bindStatement, type InsertPart, type Route, type RouteContext, shardsOf } from './route';
 import type { BoundStatement } from './shard-set';
@@ -63,7 +64,7 @@ async function groupByOwner(
   { placement }: RouteContext,
 ): Promise<Map<string, number[]>> {
   const groups = new Map<string, number[]>();
-  const keyspace = plan.table.placement.kind === 'sharded' ? plan.table.placement.keyspace : '';
+  const keyspace = keyspaceOf(plan);
   for (const [i, key] of keys.entries()) {
     const shard = await placement.ownerOf(keyspace, key);
     const rows = groups.get(shard);
@@ -115,6 +116,9 @@ function insertedKey(plan: InsertPlan, row: InsertRow, params: Params, sql: stri
   return key;
 }
 
+const keyspaceOf = ({ table }: InsertPlan | WritePlan): string =>
+  table.placement.kind === 'sharded' ? table.placement.keyspace : '';
+
 function keyColumn({ table }: InsertPlan | WritePlan): Column {
   if (table.placement.kind !== 'sharded') throw new TypeError(`${table.name} is not sharded`);
   return table.placement.key;
@@ -161,7 +165,9 @@ export async function routeWrite(plan: WritePlan, params: Params, context: Route
     return { kind: 'broadcast', shards: target, statements: [statement], same: false, ddl: false };
   }
   if (!plan.twoPhase) throw readsElsewhere(plan, sql);
-  return { kind: 'two-phase', shards, find: bindStatement(plan.twoPhase.find, params), plan, params };
+  const step = plan.twoPhase;
+  const find = bindStatement(step.find, params);
+  return { kind: 'two-phase', shards, find, step, key: keyColumn(plan), keyspace: keyspaceOf(plan), params };
 }
 
 /** The shard key may be set to the value it has; anything else is refused before a row is written. */
@@ -188,29 +194,17 @@ const readsElsewhere = (plan: InsertPlan | WritePlan, sql: string): UnsupportedS
     },
   );
 
-/** The writes by primary key that follow a find, for one shard. */
-export function writesByPrimaryKey(
-  plan: WritePlan,
-  params: Params,
-  keys: readonly (readonly unknown[])[],
-): BoundStatement[] {
-  const step = plan.twoPhase;
-  if (!step) return [];
-  const names = step.primaryKey.map((name) => `"${name.replaceAll('"', '""')}"`);
-  const values = names.map((_, i) => `value->>${i}`);
-  const condition = `where (${names.join(', ')}) in (select ${values.join(', ')} from json_each(`;
-  const statements: BoundStatement[] = [];
-  for (let i = 0; i < keys.length; i += 5000) {
-    const list = JSON.stringify(keys.slice(i, i + 5000));
-    const writer = new SqlWriter('', [])
-      .append(step.head)
-      .text(condition)
-      .slot({ kind: 'value', value: list })
-      .text('))')
-      .append(step.tail);
-    statements.push(bindStatement(writer.done(), params));
-  }
-  return statements;
+/** Bound strings may be 2 MB. */
+const MAX_KEYS_LENGTH = 600_000;
+
+/** The writes by primary key that follow a find, for one shard. `keys` are JSON arrays. */
+export function writesByPrimaryKey(step: TwoPhaseStep, params: Params, keys: readonly string[]): BoundStatement[] {
+  const [before, after] = inRows(step.primaryKey);
+  return joinWithin(keys, MAX_KEYS_LENGTH).map((list) => {
+    const writer = new SqlWriter('', []).append(step.head).text(`where ${before}`);
+    writer.slot({ kind: 'value', value: list }).text(after).append(step.tail);
+    return bindStatement(writer.done(), params);
+  });
 }
 
 /** A batch that could not be atomic. */

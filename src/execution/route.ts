@@ -1,7 +1,8 @@
 import { UnsupportedStatementError } from '../errors';
+import type { Column } from '../layout/table';
 import type { Placement } from '../placement/placement';
 import { keysOf } from '../plan/key-set';
-import type { GatherTable, OrderKey, Reach, ReadPlan, ScatterStep, WritePlan } from '../plan/plan';
+import type { GatherTable, OrderKey, Reach, ReadPlan, ScatterStep, TwoPhaseStep } from '../plan/plan';
 import { bindTemplate, pageNumber, type Template } from '../sql/template';
 import type { BoundStatement } from './shard-set';
 
@@ -70,7 +71,9 @@ export interface BroadcastRoute extends Multi {
 export interface TwoPhaseRoute extends Multi {
   readonly kind: 'two-phase';
   readonly find: BoundStatement;
-  readonly plan: WritePlan;
+  readonly step: TwoPhaseStep;
+  readonly key: Column;
+  readonly keyspace: string;
   readonly params: readonly unknown[];
 }
 

@@ -1,7 +1,7 @@
-import { PartialWriteError, type ShardOutcome, ShardQueryError, SqlSyntaxError } from '../errors';
-import type { Layout } from '../layout/layout';
-import { TablesNeeded } from '../layout/layout';
+import { PartialWriteError, ShardKeyError, type ShardOutcome, ShardQueryError, SqlSyntaxError } from '../errors';
+import { type Layout, TablesNeeded } from '../layout/layout';
 import { mergeRows } from '../merge/merge-rows';
+import { canonicalKey } from '../placement/key';
 import type { Placement } from '../placement/placement';
 import type { Plan } from '../plan/plan';
 import { type GatherLimits, gather } from './gather';
@@ -36,23 +36,46 @@ export class Executor {
 
   /** Plans a text, asking the first shard for tables that are not in the schema. */
   async plan(sql: string): Promise<Plan> {
-    const { plans, layout, placement } = this.cluster;
     for (;;) {
       try {
-        return plans.get(sql, layout);
+        return this.cluster.plans.get(sql, this.cluster.layout);
       } catch (error) {
         if (!(error instanceof TablesNeeded)) throw error;
-        const first = placement.shards[0] as string;
-        await this.shards.on(first, error.names, sql, async (client) => {
-          for (const name of error.names) await layout.discover(name, client);
-        });
+        await this.#ask(error.names, sql);
       }
     }
   }
 
-  /** Decides which shards run what, with the values bound. Reads nothing, unless a write has to look before it may run. */
-  async route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> {
-    if (plan.kind !== 'refused' && params.length !== plan.paramCount) {
+  /** Asks the first shard what tables look like; plans that were made on a wrong assumption are forgotten. */
+  async #ask(names: readonly string[], sql: string): Promise<void> {
+    const { layout, placement, plans } = this.cluster;
+    for (const name of names) {
+      const changed = await this.shards.on(placement.shards[0] as string, names, sql, (client) =>
+        layout.discover(name, client),
+      );
+      if (changed) plans.clear();
+    }
+  }
+
+  /**
+   * Plans a statement and decides which shards run what, with the values bound. Reads nothing, unless a write has to look
+   * before it may run, or a table has to be asked for.
+   */
+  async prepare(statement: BoundStatement): Promise<{ plan: Plan; route: Route }> {
+    const plan = await this.plan(statement.sql);
+    const route = await this.#route(plan, statement);
+    if (route.kind === 'single' || plan.kind !== 'read') return { plan, route };
+    const { layout } = this.cluster;
+    const stale = plan.tables.filter((name) => !layout.isFresh(name));
+    if (stale.length === 0) return { plan, route };
+    await this.#ask(stale, statement.sql);
+    const asked = await this.plan(statement.sql);
+    return { plan: asked, route: await this.#route(asked, statement) };
+  }
+
+  #route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> | Route {
+    if (plan.kind === 'refused') throw plan.error();
+    if (params.length !== plan.paramCount) {
       throw new SqlSyntaxError(`The statement takes ${plan.paramCount} values, and ${params.length} are bound.`, {
         sql,
         tables: plan.tables,
@@ -74,15 +97,13 @@ export class Executor {
         return routeWrite(plan, params, context);
       case 'every':
         return routeEvery(plan, params, context);
-      case 'refused':
-        throw plan.error();
     }
   }
 
   /** Plans, routes, runs and merges. */
   async rows(statement: BoundStatement, format: RowFormat): Promise<ShardRows> {
-    const plan = await this.plan(statement.sql);
-    return this.run(await this.route(plan, statement), format, plan.tables);
+    const { plan, route } = await this.prepare(statement);
+    return this.run(route, format, plan.tables);
   }
 
   run(route: Route, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
@@ -96,11 +117,11 @@ export class Executor {
           this.shards.rows(route.finishOn, finish, format, tables),
         );
       case 'insert':
-        return this.#insert(route, tables);
+        return this.#insert(route, format, tables);
       case 'broadcast':
         return this.#broadcast(route, format, tables);
       case 'two-phase':
-        return this.#twoPhase(route, tables);
+        return this.#twoPhase(route, format, tables);
     }
   }
 
@@ -111,56 +132,67 @@ export class Executor {
     return mergeScatter(route, results);
   }
 
-  async #insert(route: InsertRoute, tables: readonly string[]): Promise<ShardRows> {
-    const results = await this.#write(route.parts, tables, (part) =>
-      this.shards.batch(part.shard, part.statements, tables),
-    );
-    return mergeInsert(route, results);
+  async #insert(route: InsertRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
+    return mergeInsert(route, await this.#write(route.parts, format, tables));
   }
 
   async #broadcast(route: BroadcastRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    const [only, ...more] = route.statements as [BoundStatement, ...BoundStatement[]];
-    const send = async (shard: string) =>
-      more.length === 0
-        ? [await this.shards.rows(shard, only, format, tables)]
-        : this.shards.batch(shard, route.statements, tables);
-    if (route.ddl) this.forget();
+    const { statements } = route;
+    const parts = route.shards.map((shard) => ({ shard, statements }));
+    if (!route.same) return mergeBroadcast(route, await this.#write(parts, format, tables));
     // Where every shard does the same, what the first refuses (a constraint) nobody has written yet.
-    const [first, ...others] = route.shards;
-    const results = route.same
-      ? [
-          await send(first as string),
-          ...(await this.#write(
-            others.map((shard) => ({ shard })),
-            tables,
-            ({ shard }) => send(shard),
-            first,
-          )),
-        ]
-      : await this.#write(
-          route.shards.map((shard) => ({ shard })),
-          tables,
-          ({ shard }) => send(shard),
-        );
-    return mergeBroadcast(route, results);
+    const [first, ...others] = parts as [Part, ...Part[]];
+    if (route.ddl) this.forget();
+    try {
+      const results = [await this.#send(first, format, tables)];
+      if (others.length > 0) results.push(...(await this.#write(others, format, tables, first.shard)));
+      return mergeBroadcast(route, results);
+    } finally {
+      if (route.ddl) this.forget();
+    }
   }
 
-  async #twoPhase(route: TwoPhaseRoute, tables: readonly string[]): Promise<ShardRows> {
-    const { plan } = route;
+  async #twoPhase(route: TwoPhaseRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
+    const { step, key, keyspace } = route;
     const { rows } = await this.rows(route.find, 'arrays');
-    const { placement } = plan.table;
-    const groups = new Map<string, (readonly unknown[])[]>();
-    for (const [key, ...primaryKey] of rows) {
-      const owner =
-        placement.kind === 'sharded' ? await this.cluster.placement.ownerOf(placement.keyspace, String(key)) : '';
-      groups.set(owner, [...(groups.get(owner) ?? []), primaryKey]);
+    const groups = new Map<string, string[]>();
+    for (const [value, incomplete, row] of rows) {
+      const canonical = canonicalKey(value, key.affinity);
+      if (typeof canonical !== 'string' || incomplete === 1) {
+        throw new ShardKeyError(
+          `A row that the statement would write has a null in its shard key or primary key: ${row}.`,
+          {
+            tables,
+            remedy: 'Write it on its own shard: db.$shard(name).',
+          },
+        );
+      }
+      const owner = await this.cluster.placement.ownerOf(keyspace, canonical);
+      const list = groups.get(owner);
+      if (list) list.push(String(row));
+      else groups.set(owner, [String(row)]);
     }
     const parts = [...groups].map(([shard, keys]) => ({
       shard,
-      statements: writesByPrimaryKey(plan, route.params, keys),
+      statements: writesByPrimaryKey(step, route.params, keys),
     }));
-    const results = await this.#write(parts, tables, (part) => this.shards.batch(part.shard, part.statements, tables));
-    return joinResults(results.flat());
+    return joinResults((await this.#write(parts, format, tables)).flat());
+  }
+
+  /** One statement keeps the row format that was asked for; several are one transaction, whose rows D1 gives as objects. */
+  async #send({ shard, statements }: Part, format: RowFormat, tables: readonly string[]): Promise<ShardRows[]> {
+    const [only, ...more] = statements as [BoundStatement, ...BoundStatement[]];
+    if (more.length > 0) return this.shards.batch(shard, statements, tables);
+    return [await this.shards.rows(shard, only, format, tables)];
+  }
+
+  #write(
+    parts: readonly Part[],
+    format: RowFormat,
+    tables: readonly string[],
+    applied?: string,
+  ): Promise<ShardRows[][]> {
+    return writeAll(this.shards, parts, tables, (part) => this.#send(part, format, tables), applied);
   }
 
   /** Forgets plans and shapes: a schema change may have made them untrue. */
@@ -168,21 +200,18 @@ export class Executor {
     this.cluster.plans.clear();
     this.cluster.layout.forget();
   }
-
-  /**
-   * Writes on several shards. All are waited for; when only some succeeded, it says which. `applied` names a shard that was
-   * written before.
-   */
-  async #write<T extends { readonly shard: string }>(
-    parts: readonly T[],
-    tables: readonly string[],
-    run: (part: T) => Promise<ShardRows[]>,
-    applied?: string,
-  ): Promise<ShardRows[][]> {
-    return writeAll(this.shards, parts, tables, run, applied);
-  }
 }
 
+/** What one shard has to run of a write. */
+interface Part {
+  readonly shard: string;
+  readonly statements: readonly BoundStatement[];
+}
+
+/**
+ * Writes on several shards. All are waited for; when only some succeeded, it says which. `applied` names a shard that was
+ * written before.
+ */
 export async function writeAll<T extends { readonly shard: string }>(
   shards: ShardSet,
   parts: readonly T[],

@@ -74,8 +74,7 @@ export class ShardedStatement implements D1PreparedStatement, BoundStatement {
     routed?: (route: Route) => void,
   ): Promise<R> {
     const executor = this.#executor;
-    const plan = await executor.plan(this.sql);
-    const route = await executor.route(plan, this);
+    const { plan, route } = await executor.prepare(this);
     routed?.(route);
     if (route.kind !== 'single') return merged(await executor.run(route, format, plan.tables));
     const { shards } = executor;

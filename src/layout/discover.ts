@@ -1,85 +1,102 @@
 import { UnknownTableError, UnsupportedStatementError } from '../errors';
-import { foldName, quoteName } from '../sql/tokens';
-import { readType } from './drizzle-schema';
-import type { Column, TableShape } from './table';
+import { unstableIn } from '../sql/functions';
+import { splitCommas } from '../sql/reader';
+import { foldName, isName, isOp, isWord, type Token, tokenize } from '../sql/tokens';
+import { affinityOf, type Column, type TableShape } from './table';
 
 interface ColumnRow {
   name: string;
   type: string;
   pk: number;
   hidden: number;
+  dflt_value: string | null;
+}
+
+interface IndexRow {
+  index: string;
+  column: string | null;
 }
 
 /**
- * Asks a database for the shape of a table that the schema does not have. One D1 round trip.
+ * Asks a database for the shape of a table. One D1 round trip.
  *
  * @throws UnknownTableError when there is no such table; UnsupportedStatementError for a view.
  */
 export async function discoverTable(d1: Pick<D1Database, 'prepare' | 'batch'>, name: string): Promise<TableShape> {
   const [columns, master, indexes] = (await d1.batch([
-    d1.prepare('select name, type, pk, hidden from pragma_table_xinfo(?1)').bind(name),
-    d1.prepare('select type, sql from sqlite_master where lower(name) = ?1').bind(foldName(name)),
+    d1.prepare('select name, type, pk, hidden, dflt_value from pragma_table_xinfo(?1)').bind(name),
+    d1.prepare('select name, type, sql from sqlite_master where lower(name) = ?1').bind(foldName(name)),
     d1
       .prepare(
         `select l.name as "index", i.name as "column" from pragma_index_list(?1) l join pragma_index_info(l.name) i where l."unique" and l.origin <> 'pk' order by l.seq, i.seqno`,
       )
       .bind(name),
-  ])) as [
-    D1Result<ColumnRow>,
-    D1Result<{ type: string; sql: string }>,
-    D1Result<{ index: string; column: string | null }>,
-  ];
-  const kind = master.results[0]?.type;
-  if (columns.results.length === 0 || !kind) {
-    throw new UnknownTableError(`There is no table ${name} in the schema, nor on the shards.`, {
+  ])) as [D1Result<ColumnRow>, D1Result<{ name: string; type: string; sql: string }>, D1Result<IndexRow>];
+  const [found] = master.results;
+  if (columns.results.length === 0 || !found) {
+    throw new UnknownTableError(`There is no table ${name} on the shards.`, {
       tables: [name],
-      remedy: 'Add it to the schema, or run its migration on every shard.',
+      remedy: 'Run its migration on every shard.',
     });
   }
-  if (kind === 'view') {
+  if (found.type === 'view') {
     throw new UnsupportedStatementError(`${name} is a view; which shards its rows come from cannot be told.`, {
       tables: [name],
       remedy: 'Query its tables, for instance through db.$with().',
     });
   }
-  const ddl = master.results[0]?.sql ?? '';
-  const shaped = columns.results.filter((row) => row.hidden !== 1);
-  const primaryKey = shaped
-    .filter((row) => row.pk > 0)
-    .sort((a, b) => a.pk - b.pk)
-    .map((row) => row.name);
-  const single = primaryKey.length === 1 ? shaped.find((row) => row.pk === 1) : undefined;
-  const uniques = new Map<string, string[]>();
-  for (const row of indexes.results) {
-    const list = uniques.get(row.index) ?? [];
-    if (row.column !== null) list.push(row.column);
-    uniques.set(row.index, list);
-  }
+  const rows = columns.results.filter((row) => row.hidden !== 1);
+  const keys = rows.filter((row) => row.pk > 0).sort((a, b) => a.pk - b.pk);
+  const [single, ...more] = keys;
+  const collations = collationsOf(found.sql ?? '');
+  const isAlias = single && more.length === 0 && /^integer$/i.test(single.type) && !/without\s+rowid/i.test(found.sql);
   return {
-    name,
-    columns: shaped.map(
-      (row): Column => ({
-        name: row.name,
-        ...readType(row.type),
-        collation: collationOf(ddl, row.name),
-        generated: row.hidden > 1,
-      }),
-    ),
-    primaryKey,
-    uniques: [...uniques.values()],
+    name: found.name,
+    columns: rows.map((row) => toColumn(row, collations)),
+    primaryKey: keys.map((row) => row.name),
+    uniques: uniquesOf(indexes.results),
     foreignKeys: [],
-    rowidAlias: single && /^integer$/i.test(single.type) && !/without\s+rowid/i.test(ddl) ? single.name : undefined,
+    rowidAlias: isAlias ? single.name : undefined,
   };
 }
 
-/** No pragma tells a column's collation, so the CREATE TABLE text is searched between the column's name and the next comma. */
-function collationOf(ddl: string, column: string): string {
-  const names = [quoteName(column), `\`${column}\``, `[${column}]`, column].map((name) =>
-    name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'),
-  );
-  const found = new RegExp(
-    `(?:^|[\\s,(])(?:${names.join('|')})[\\s](?:[^,()]|\\([^)]*\\))*?\\bcollate\\s+["'\`[]?(\\w+)`,
-    'i',
-  ).exec(ddl);
-  return found?.[1]?.toUpperCase() ?? 'BINARY';
+const toColumn = (row: ColumnRow, collations: ReadonlyMap<string, string>): Column => ({
+  name: row.name,
+  affinity: affinityOf(row.type),
+  collation: collations.get(foldName(row.name)) ?? 'BINARY',
+  generated: row.hidden > 1,
+  unstableDefault: row.dflt_value !== null && isUnstable(row.dflt_value),
+});
+
+/** Does a DEFAULT give another value each time? */
+export function isUnstable(expression: string): boolean {
+  const tokens = tokenize(expression);
+  return unstableIn(tokens, { from: 0, to: tokens.length }) !== undefined;
+}
+
+/** A column of an index that is an expression has no name; the list then holds an empty one. */
+function uniquesOf(rows: readonly IndexRow[]): string[][] {
+  const uniques = new Map<string, string[]>();
+  for (const { index, column } of rows) uniques.set(index, [...(uniques.get(index) ?? []), column ?? '']);
+  return [...uniques.values()];
+}
+
+/** No pragma tells a column's collation: it is read from CREATE TABLE. */
+function collationsOf(ddl: string): Map<string, string> {
+  const tokens = tokenize(ddl);
+  const open = tokens.findIndex((token) => isOp(token, '('));
+  const collations = new Map<string, string>();
+  if (open < 0) return collations;
+  for (const { from, to } of splitCommas(tokens, { from: open + 1, to: (tokens[open] as Token).match })) {
+    const column = tokens[from] as Token;
+    const isConstraint = ['constraint', 'check', 'unique', 'primary', 'foreign'].some((word) => isWord(column, word));
+    if (isConstraint || !isName(column)) continue;
+    for (let i = from + 1; i < to; i++) {
+      const token = tokens[i] as Token;
+      if (isOp(token, '(')) i = token.match;
+      else if (isWord(token, 'collate'))
+        collations.set(foldName(column.value), (tokens[i + 1] as Token).value.toUpperCase());
+    }
+  }
+  return collations;
 }

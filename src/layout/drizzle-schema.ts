@@ -1,6 +1,7 @@
-import { type AnyColumn, getTableColumns, is } from 'drizzle-orm';
+import { type AnyColumn, getTableColumns, is, SQL } from 'drizzle-orm';
 import { toCamelCase, toSnakeCase } from 'drizzle-orm/casing';
-import { getTableConfig, SQLiteTable } from 'drizzle-orm/sqlite-core';
+import { getTableConfig, SQLiteSyncDialect, SQLiteTable } from 'drizzle-orm/sqlite-core';
+import { isUnstable } from './discover';
 import { affinityOf, type Column, sameName, type TableShape } from './table';
 
 /** A table of a Drizzle schema, with the names that the schema's author uses. */
@@ -13,6 +14,8 @@ export interface SchemaTable {
 }
 
 type Casing = 'snake_case' | 'camelCase' | undefined;
+
+const dialect = new SQLiteSyncDialect();
 
 /** A Worker may make its database anew for each request, always from the same schema object. */
 const read = new WeakMap<object, Map<Casing, readonly SchemaTable[]>>();
@@ -42,6 +45,7 @@ function readTable(exportName: string, table: SQLiteTable, casing: Casing): Sche
       name: nameOf(column),
       ...readType(column.getSQLType()),
       generated: column.generated !== undefined,
+      unstableDefault: is(column.default, SQL) && isUnstable(dialect.sqlToQuery(column.default).sql),
     }),
   );
   const declared = config.columns.filter((column) => column.primary).map(nameOf);
@@ -52,9 +56,7 @@ function readTable(exportName: string, table: SQLiteTable, casing: Casing): Sche
     ...config.uniqueConstraints.map((constraint) => constraint.columns.map(nameOf)),
     ...config.indexes
       .filter((index) => index.config.unique)
-      .map((index) =>
-        index.config.columns.flatMap((column) => ('name' in column ? [nameOf(column as AnyColumn)] : [])),
-      ),
+      .map((index) => index.config.columns.map((column) => ('name' in column ? nameOf(column as AnyColumn) : ''))),
   ];
   const foreignKeys = config.foreignKeys.map((key) => {
     const reference = key.reference();
@@ -86,7 +88,7 @@ function columnName(column: AnyColumn, casing: Casing): string {
 }
 
 /** `text collate nocase`, from a custom type, is type and collation in one string. */
-export function readType(declared: string): Pick<Column, 'affinity' | 'collation'> {
+function readType(declared: string): Pick<Column, 'affinity' | 'collation'> {
   const collate = /\bcollate\s+["'`[]?(\w+)/i.exec(declared);
   const type = collate ? declared.slice(0, collate.index) : declared;
   return { affinity: affinityOf(type.trim()), collation: collate?.[1]?.toUpperCase() ?? 'BINARY' };

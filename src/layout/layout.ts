@@ -13,14 +13,23 @@ export class TablesNeeded extends Error {
   }
 }
 
-/** How many tables outside the schema are remembered. */
-const MAX_DISCOVERED = 1000;
+/** How many shapes that were asked of the database are remembered. */
+const MAX_ASKED = 1000;
+/** For how long: somebody else may alter a table while this isolate lives. */
+const MAX_AGE_MS = 60_000;
 
-/** Every table that statements may name, and how its rows are spread. */
+interface Asked {
+  readonly table: Table;
+  readonly at: number;
+}
+
+/**
+ * Every table that statements may name, and how its rows are spread. What the schema says is enough for statements that go
+ * to one shard untouched; those that are taken apart need the columns as the database has them, and ask.
+ */
 export class Layout {
-  readonly #tables = new Map<string, Table>();
-  readonly #discovered = new Map<string, Table>();
-  readonly #insertOrders = new Map<string, readonly string[]>();
+  readonly #schema = new Map<string, { readonly table: Table; readonly rule: TableRule | undefined }>();
+  readonly #asked = new Map<string, Asked>();
 
   private constructor(
     readonly shards: readonly string[],
@@ -55,52 +64,58 @@ export class Layout {
           remedy: `Write one of: ${[...properties.keys()].join(', ')}.`,
         });
       }
-      layout.#tables.set(foldName(shape.name), placeTable(shape, rule, shards, key));
+      layout.#schema.set(foldName(shape.name), { table: placeTable(shape, rule, shards, key), rule });
     }
-    checkForeignKeys([...layout.#tables.values()]);
+    checkForeignKeys([...layout.#schema.values()].map(({ table }) => table));
     return layout;
   }
 
   /** The table, or undefined when the database has to be asked first. */
   find(name: string): Table | undefined {
     const folded = foldName(name);
-    return (
-      this.#tables.get(folded) ??
-      this.#discovered.get(folded) ??
-      (isSystemTable(folded) ? systemTable(name) : undefined)
-    );
+    const known = this.#asked.get(folded) ?? this.#schema.get(folded);
+    return known?.table ?? (isSystemTable(folded) ? systemTable(name) : undefined);
+  }
+
+  /** Has the database been asked for this table lately? */
+  isFresh(name: string): boolean {
+    const asked = this.#asked.get(foldName(name));
+    return isSystemTable(name) || (asked !== undefined && Date.now() - asked.at < MAX_AGE_MS);
   }
 
   /**
-   * The columns of an INSERT without a column list, in the database's own order, which the schema need not have.
+   * The table as the database has it.
    *
-   * @throws TablesNeeded when the database has not been asked yet.
+   * @throws TablesNeeded when the database has not been asked lately.
    */
-  insertOrder(table: Table): readonly string[] {
-    const order = this.#insertOrders.get(foldName(table.name));
-    if (!order) throw new TablesNeeded([table.name]);
-    return order;
+  actual(table: Table): Table {
+    if (!this.isFresh(table.name)) throw new TablesNeeded([table.name]);
+    return this.find(table.name) ?? table;
   }
 
-  /** Asks `d1` what it has under this name, and remembers it. */
-  async discover(name: string, d1: Pick<D1Database, 'prepare' | 'batch'>): Promise<void> {
+  /** Asks `d1` what it has under this name, and remembers it. True when plans made before may be wrong. */
+  async discover(name: string, d1: Pick<D1Database, 'prepare' | 'batch'>): Promise<boolean> {
     const folded = foldName(name);
+    const before = this.find(name);
+    const declared = this.#schema.get(folded);
     const shape = await discoverTable(d1, name);
-    if (this.#discovered.size + this.#insertOrders.size >= MAX_DISCOVERED) this.forget();
-    const insertable = shape.columns.filter((column) => !column.generated);
-    this.#insertOrders.set(
-      folded,
-      insertable.map((column) => column.name),
-    );
-    if (!this.#tables.has(folded)) this.#discovered.set(folded, placeTable(shape, this.rules.get(folded), this.shards));
+    const placement = declared?.table.placement;
+    const key = placement?.kind === 'sharded' ? placement.key.name : undefined;
+    const table = placeTable(shape, declared?.rule ?? this.rules.get(folded), this.shards, key);
+    if (this.#asked.size >= MAX_ASKED) this.#asked.clear();
+    this.#asked.set(folded, { table, at: Date.now() });
+    return before !== undefined && !isSameShape(before, table);
   }
 
   /** Forgets what was asked of the database: a schema change may have made it untrue. */
   forget(): void {
-    this.#discovered.clear();
-    this.#insertOrders.clear();
+    this.#asked.clear();
   }
 }
+
+/** Foreign keys are checked when the configuration is read, and play no part in plans. */
+const isSameShape = (a: Table, b: Table): boolean =>
+  JSON.stringify({ ...a, name: '', foreignKeys: [] }) === JSON.stringify({ ...b, name: '', foreignKeys: [] });
 
 const systemTable = (name: string): Table => ({
   name,

@@ -10,6 +10,8 @@ export interface Column {
   readonly collation: string;
   /** A generated column: SQLite refuses values for it. */
   readonly generated: boolean;
+  /** Its DEFAULT gives another value each time: `random()`, the clock. */
+  readonly unstableDefault: boolean;
 }
 
 /** How the rows of a table are spread. */
@@ -31,7 +33,7 @@ export interface TableShape {
   readonly name: string;
   readonly columns: readonly Column[];
   readonly primaryKey: readonly string[];
-  /** Column lists of UNIQUE constraints and indexes, without the primary key. */
+  /** Column lists of UNIQUE constraints and indexes, without the primary key. An expression has an empty name. */
   readonly uniques: readonly (readonly string[])[];
   readonly foreignKeys: readonly ForeignKey[];
   /** Declared `INTEGER PRIMARY KEY`: SQLite numbers the rows itself when no value is given. */

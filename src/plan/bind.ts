@@ -16,8 +16,8 @@ import { type BoundCore, type BoundSelect, type BoundSource, resolve, type Scope
 /** A statement that mentions CTEs which mention CTEs ... could grow without bound. */
 const MAX_REFS = 500;
 
-/** CTEs by folded name. `pending` marks one whose own body is being read: a recursive mention. */
-export type CteScope = ReadonlyMap<string, { readonly cte: Cte; readonly ctes: CteScope } | 'pending'>;
+/** CTEs by folded name, each with those that its body sees: all of its WITH, also itself and later ones. */
+export type CteScope = ReadonlyMap<string, { readonly cte: Cte; readonly ctes: CteScope }>;
 
 export const NO_CTES: CteScope = new Map();
 
@@ -31,6 +31,8 @@ export class Binder {
   entangled = false;
   #levels = 0;
   readonly #subqueries = new Map<number, BoundSelect>();
+  /** CTEs whose body is being bound: a mention of one is recursive. */
+  readonly #open = new Set<Cte>();
 
   constructor(
     readonly parsed: Parsed,
@@ -80,7 +82,7 @@ export class Binder {
       }
       const name = foldName(cte.name);
       this.cteNames.add(name);
-      scope.set(name, { cte, ctes: new Map(scope).set(name, 'pending') });
+      scope.set(name, { cte, ctes: scope });
     }
     return scope;
   }
@@ -143,12 +145,15 @@ export class Binder {
     if (source.kind === 'function')
       return { source, columns: unknownColumns(source.name), ref: undefined, derived: undefined };
     const cte = source.schema === undefined ? ctes.get(foldName(source.name)) : undefined;
-    if (cte === 'pending') {
+    if (cte && this.#open.has(cte.cte)) {
       this.entangled = true;
       return { source, columns: undefined, ref: undefined, derived: undefined };
     }
     if (cte?.cte.select) {
-      return liftColumns(source, this.select(cte.cte.select, undefined, cte.ctes), core, cte.cte.columns);
+      this.#open.add(cte.cte);
+      const derived = this.select(cte.cte.select, undefined, cte.ctes);
+      this.#open.delete(cte.cte);
+      return liftColumns(source, derived, core, cte.cte.columns);
     }
     return this.#mention(source, core);
   }

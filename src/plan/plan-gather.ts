@@ -2,6 +2,7 @@ import { UnsupportedStatementError } from '../errors';
 import { type Column, findColumn, type Table } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
 import { columnsIn, functionsIn, selectsIn, unstableIn } from '../sql/functions';
+import { jsonOf } from '../sql/json-values';
 import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
@@ -27,6 +28,7 @@ export function planGather(parsed: Parsed, binder: Binder): GatherStep {
   const withWords = isWord(tokens[0], 'with') ? (isWord(tokens[1], 'recursive') ? 2 : 1) : 0;
   // `main.users` would reach behind the CTE, and a CTE has no indexes to be told of.
   const skip = [...gathered.flatMap((ref) => ref.source.hints), ...schemaQualifiers(tokens)];
+  // The rows that are fetched are bound besides, a few values.
   const compact = parsed.paramCount > MAX_PARAMS / 2;
   const hidden = gathered.find((ref) => binder.cteNames.has(foldName(ref.table.name)));
   if (hidden) {
@@ -89,10 +91,7 @@ function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], re
   const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${foreignTypes(column)})`);
   writer.text(`select 1 in (${unusual.join(', ')}) as "x"`);
   for (let i = 0; i < columns.length; i += COLUMNS_PER_ARRAY) {
-    const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => {
-      const column = quoteName(name);
-      return `case typeof(${column}) when 'blob' then json_array(hex(${column})) else ${column} end`;
-    });
+    const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => jsonOf(quoteName(name)));
     writer.text(`, json_array(${values.join(', ')}) as "r${i / COLUMNS_PER_ARRAY}"`);
   }
   writer.text(` from ${quoteName(table.name)}`);

@@ -1,15 +1,17 @@
 import { UnsupportedStatementError } from '../errors';
+import type { Layout } from '../layout/layout';
 import { type Column, sameName, type Table } from '../layout/table';
 import type { Insert, Parsed, Range } from '../sql/ast';
-import { readValue, type ValueRef } from '../sql/conditions';
+import { columnEnd, readValue, type ValueRef } from '../sql/conditions';
 import { SqlWriter } from '../sql/template';
-import { foldName, isOp, quoteName } from '../sql/tokens';
+import { foldName, isOp, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
+import type { KeyClass } from './key-class';
 import { anchorOf, isLocalTo } from './locality';
 import type { InsertPlan, InsertRow } from './plan';
 import { reachesOf, wholeStatement } from './reach';
-import { checkReplicatedWrite, keyChange, missingId, missingKey } from './refusals';
-import type { BoundSelect, Scope } from './scope';
+import { blindConflict, blindUniques, checkReplicatedWrite, keyChange, missingId, missingKey } from './refusals';
+import type { BoundCore, BoundSelect, Scope } from './scope';
 
 /** Plans an INSERT: its rows go to the shards that own their keys. */
 export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): InsertPlan {
@@ -30,22 +32,22 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
   const { placement } = table;
   if (placement.kind === 'replicated') {
     checkReplicatedWrite(parsed, statement.range, table, plan.reaches.length > 0);
-    checkReplicatedIds(parsed, statement, table);
+    checkReplicatedDefaults(parsed, statement, table);
     return { ...plan, mode: 'replicated' };
   }
   if (placement.kind === 'pinned') {
     return { ...plan, mode: 'pinned', reaches: [...plan.reaches, { kind: 'pinned', shard: placement.shard }] };
   }
   const { key } = placement;
-  const columns = statement.columns ?? binder.layout.insertOrder(table);
-  checkConflicts(parsed, statement, table, key);
+  const columns = statement.columns ?? insertOrder(binder.layout.actual(table));
+  checkConflicts(parsed, statement, binder.layout, table, key);
   const keyed = { ...plan, keyUpdates: keyUpdatesOf(parsed, statement, key) };
   const keyAt = columns.findIndex((name) => sameName(name, key.name));
   if (statement.defaultValues || keyAt < 0) throw missingKey(table, key, parsed.sql);
   const { rowidAlias } = table;
   const idAt = rowidAlias === undefined ? -1 : columns.findIndex((name) => sameName(name, rowidAlias));
   if (rowidAlias !== undefined && idAt < 0) throw missingId(table, rowidAlias, parsed.sql);
-  if (bound) return planSelect(parsed, table, bound, keyAt, keyed, binder);
+  if (bound) return planSelect(parsed, bound, { keyAt, idAt }, keyed, binder);
   const rows = plan.rows.map(({ template }, i): InsertRow => {
     const values = statement.rows?.[i]?.values ?? [];
     if (values.length !== columns.length) {
@@ -94,12 +96,21 @@ function writeValues(parsed: Parsed, statement: Insert): Pick<InsertPlan, 'head'
   };
 }
 
+/** The columns of an INSERT without a list, in the database's own order, which the schema need not have. */
+const insertOrder = (table: Table): string[] => table.columns.filter((one) => !one.generated).map((one) => one.name);
+
 /** The names of RETURNING's columns, if JavaScript objects could not hold them all, in their order. */
 function ambiguousNames(parsed: Parsed, statement: Insert): string[] | undefined {
   const columns = statement.returning ?? [];
   if (columns.some((column) => column.star !== undefined)) return undefined;
-  const names = columns.map(({ alias, expr }) => alias ?? parsed.tokens[expr.to - 1]?.value ?? '');
+  const names = columns.map(({ alias, expr }) => alias ?? columnName(parsed, expr));
   return new Set(names).size < names.length || names.some((name) => /^\d+$/.test(name)) ? names : undefined;
+}
+
+/** As SQLite names a result column: a column by its name, anything else by its text. */
+function columnName({ sql, tokens }: Parsed, expr: Range): string {
+  const [first, last] = [tokens[expr.from] as Token, tokens[expr.to - 1] as Token];
+  return columnEnd(tokens, expr) === expr.to ? last.value : sql.slice(first.start, last.end);
 }
 
 /** Binds everything in the statement that can read a table; gives the SELECT that is inserted, if there is one. */
@@ -124,43 +135,33 @@ function bindParts(statement: Insert, table: Table, binder: Binder): BoundSelect
  */
 function planSelect(
   parsed: Parsed,
-  table: Table,
   bound: BoundSelect,
-  keyAt: number,
+  at: { readonly keyAt: number; readonly idAt: number },
   plan: Omit<InsertPlan, 'mode'>,
   binder: Binder,
 ): InsertPlan {
-  const [core] = bound.cores;
-  const output = bound.columns?.[keyAt];
-  const anchor = core && bound.cores.length === 1 ? anchorOf(core, parsed.tokens) : undefined;
-  const { placement } = table;
-  if (
-    core &&
-    anchor &&
-    !core.windows &&
-    !core.aggregate &&
-    !core.core.distinct &&
-    !bound.select.limitClause &&
-    placement.kind === 'sharded' &&
-    output?.key?.outermost() === anchor &&
-    !output.nullable &&
-    anchor.keyspace === placement.keyspace &&
-    anchor.affinity === placement.key.affinity &&
-    isLocalTo(anchor, binder)
-  ) {
+  const { table } = plan;
+  const [core, ...others] = bound.cores;
+  const expressions = core?.core.columns.some((column) => column.star !== undefined) ? [] : (core?.core.columns ?? []);
+  const constantAt = (index: number) => {
+    const expr = expressions[index]?.expr;
+    return expr && readValue(parsed.tokens, expr);
+  };
+  const row: InsertRow = {
+    template: plan.whole,
+    key: constantAt(at.keyAt),
+    id: at.idAt < 0 ? undefined : (constantAt(at.idAt) ?? 'other'),
+  };
+  if (core && others.length === 0 && core.core.values.length < 2 && row.key)
+    return { ...plan, mode: 'rows', rows: [row] };
+  const anchor = core && others.length === 0 ? anchorOf(core, parsed.tokens) : undefined;
+  if (core && anchor && insertsOwnKey(core, bound, anchor, at.keyAt, plan) && isLocalTo(anchor, binder)) {
+    if (row.id !== undefined && row.id !== 'other') throw missingId(table, table.rowidAlias as string, parsed.sql);
     return {
       ...plan,
       mode: 'colocated',
       reaches: [{ kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() }],
     };
-  }
-  const expression = core?.core.columns.every((column) => column.star === undefined)
-    ? core.core.columns[keyAt]?.expr
-    : undefined;
-  const value = expression && readValue(parsed.tokens, expression);
-  if (value && bound.cores.length === 1 && (core?.core.values.length ?? 0) < 2) {
-    const row: InsertRow = { template: plan.whole, key: value, id: undefined };
-    return { ...plan, mode: 'rows', rows: [row] };
   }
   throw new UnsupportedStatementError(`INSERT INTO ${table.name} ... SELECT would move rows between shards.`, {
     tables: plan.tables,
@@ -169,22 +170,31 @@ function planSelect(
   });
 }
 
+/** Each selected row has as its new key the key of the shard it is on, and SELECT makes it from that shard's rows alone. */
+function insertsOwnKey(
+  core: BoundCore,
+  bound: BoundSelect,
+  anchor: KeyClass,
+  keyAt: number,
+  { table }: Pick<InsertPlan, 'table'>,
+): boolean {
+  const output = bound.columns?.[keyAt];
+  const { placement } = table;
+  if (core.windows || core.aggregate || core.core.distinct || bound.select.limitClause) return false;
+  if (placement.kind !== 'sharded' || !output?.key || output.nullable) return false;
+  const isAlike = anchor.keyspace === placement.keyspace && anchor.affinity === placement.key.affinity;
+  return isAlike && output.key.outermost() === anchor;
+}
+
 /** A unique value on another shard is not seen, so "on conflict" would quietly insert a second row. */
-function checkConflicts(parsed: Parsed, statement: Insert, table: Table, key: Column): void {
+function checkConflicts(parsed: Parsed, statement: Insert, layout: Layout, table: Table, key: Column): void {
   const hasKey = (columns: readonly string[]) => columns.some((name) => sameName(name, key.name));
-  const refuse = (columns: readonly string[], what: string) =>
-    new UnsupportedStatementError(
-      `${what} on ${table.name}(${columns.join(', ')}): a row with that value may be on another shard, where it cannot be seen.`,
-      {
-        tables: [table.name],
-        sql: parsed.sql,
-        remedy: `Name a conflict target that includes the shard key ${key.name}.`,
-      },
-    );
+  const remedy = `Name a conflict target that includes the shard key ${key.name}.`;
+  const refuse = (columns: readonly string[], what: string) => blindConflict(what, table, columns, parsed.sql, remedy);
   const acts = statement.conflictAction === 'ignore' || statement.conflictAction === 'replace';
   const untargeted = acts || statement.onConflict.some((one) => one.target === undefined);
   if (untargeted) {
-    const blind = [table.primaryKey, ...table.uniques].find((columns) => columns.length > 0 && !hasKey(columns));
+    const blind = blindUniques(layout.actual(table), key)[0];
     const what = acts ? `INSERT OR ${statement.conflictAction?.toUpperCase()}` : 'ON CONFLICT without a target';
     if (blind) throw refuse(blind, what);
   }
@@ -214,11 +224,15 @@ function keyUpdatesOf(parsed: Parsed, statement: Insert, key: Column): ValueRef[
   return values;
 }
 
-/** Rows of a replicated table need an id from outside: each shard would count by itself. */
-function checkReplicatedIds(parsed: Parsed, statement: Insert, table: Table): void {
+/** What the database would fill in, each shard would fill in by itself. */
+function checkReplicatedDefaults(parsed: Parsed, statement: Insert, table: Table): void {
   const { rowidAlias } = table;
-  if (rowidAlias === undefined || !statement.columns) return;
-  const idAt = statement.columns.findIndex((name) => sameName(name, rowidAlias));
+  const given = statement.columns ?? (statement.defaultValues ? [] : undefined);
+  if (!given) return;
+  const left = table.columns.find((one) => one.unstableDefault && !given.some((name) => sameName(name, one.name)));
+  if (left) throw missingId(table, left.name, parsed.sql);
+  if (rowidAlias === undefined) return;
+  const idAt = given.findIndex((name) => sameName(name, rowidAlias));
   const isNull = (range: Range | undefined) => {
     const value = range && readValue(parsed.tokens, range);
     return value?.kind === 'literal' && value.value === null;

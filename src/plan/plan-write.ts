@@ -1,15 +1,17 @@
+import type { Layout } from '../layout/layout';
 import { type Column, sameName, type Table } from '../layout/table';
 import type { Parsed, Range, Update } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
+import { jsonOf } from '../sql/json-values';
 import { EMPTY_CORE } from '../sql/parse-select';
 import { SqlWriter } from '../sql/template';
-import { isOp, quoteName } from '../sql/tokens';
+import { isOp, isWord, quoteName } from '../sql/tokens';
 import { type Binder, NO_CTES } from './bind';
 import { isLocalTo } from './locality';
 import type { EveryShardPlan, TwoPhaseStep, WritePlan } from './plan';
 import { namesRowid } from './plan-gather';
 import { reachesOf, reachOf, wholeStatement } from './reach';
-import { checkReplicatedWrite, keyChange } from './refusals';
+import { blindConflict, blindUniques, checkReplicatedWrite, keyChange } from './refusals';
 import type { BoundCore, TableRef } from './scope';
 
 /** Plans an UPDATE or DELETE. */
@@ -28,6 +30,7 @@ export function planWrite(parsed: Parsed, statement: Update, binder: Binder): Wr
     checkReplicatedWrite(parsed, statement.range, table, base.reaches.length > 0);
     return { ...base, kind: 'every', verb: statement.kind, ddl: false, neutral: false, rows: returning };
   }
+  checkConflictAction(parsed, statement, binder.layout, table);
   const rowid = namesRowid(parsed.tokens, binder.refs);
   const isLocal = target.key !== undefined && isLocalTo(target.key, binder);
   const setIsLocal = setRefs.every(
@@ -67,31 +70,46 @@ function planTwoPhase(parsed: Parsed, statement: Update, target: TableRef): TwoP
   const { table } = target;
   if (table.placement.kind !== 'sharded' || table.primaryKey.length === 0) return undefined;
   const { tokens, sql } = parsed;
-  const columns = [table.placement.key.name, ...table.primaryKey].map(
-    (name) => `${quoteName(target.alias)}.${quoteName(name)}`,
-  );
-  const whole = statement.range;
-  const verbAt = tokens.findIndex(
-    (token, i) => token.kind === 'word' && token.value === statement.kind && isOutside(parsed, i),
-  );
-  const withClause = { from: whole.from, to: verbAt };
-  const find = new SqlWriter(sql, tokens).copy(withClause);
-  find.text(` select ${columns.join(', ')} from ${quoteName(table.name)} as ${quoteName(target.alias)} `);
+  const column = (name: string) => `${quoteName(target.alias)}.${quoteName(name)}`;
+  const primaryKey = table.primaryKey.map(column);
+  const verbAt = tokens.findIndex((token, i) => isWord(token, statement.kind) && isOutside(parsed, i));
+  const find = new SqlWriter(sql, tokens).copy({ from: statement.range.from, to: verbAt });
+  find.text(` select cast(${column(table.placement.key.name)} as text) as "key"`);
+  find.text(`, ${primaryKey.map((name) => `${name} is null`).join(' or ')} as "incomplete"`);
+  find.text(`, json_array(${primaryKey.map(jsonOf).join(', ')}) as "row"`);
+  find.text(` from ${quoteName(table.name)} as ${quoteName(target.alias)} `);
   if (statement.whereClause) find.copy(statement.whereClause);
   if (statement.tail) find.text(' ').copy(statement.tail);
-  const bodyEnd = statement.whereClause?.from ?? statement.returningRange?.from ?? statement.tail?.from ?? whole.to;
-  const tail = new SqlWriter(sql, tokens).text(' ');
-  if (statement.returningRange) tail.copy(statement.returningRange);
+  const { whereClause, returningRange, tail, range } = statement;
+  const bodyEnd = (whereClause ?? returningRange ?? tail)?.from ?? range.to;
+  const end = new SqlWriter(sql, tokens).text(' ');
+  if (returningRange) end.copy(returningRange);
   return {
     find: find.done(),
     primaryKey: table.primaryKey,
-    head: new SqlWriter(sql, tokens).copy({ from: whole.from, to: bodyEnd }).text(' ').done(),
-    tail: tail.done(),
+    head: new SqlWriter(sql, tokens).copy({ from: range.from, to: bodyEnd }).text(' ').done(),
+    tail: end.done(),
   };
 }
 
 const isOutside = (parsed: Parsed, at: number): boolean =>
   !parsed.tokens.some((token, i) => isOp(token, '(') && i < at && token.match > at);
+
+/** UPDATE OR IGNORE and OR REPLACE of a unique value: the row that has it already may be on another shard. */
+function checkConflictAction(parsed: Parsed, statement: Update, layout: Layout, table: Table): void {
+  const { conflictAction, set } = statement;
+  if (table.placement.kind !== 'sharded' || (conflictAction !== 'ignore' && conflictAction !== 'replace')) return;
+  const isSet = (name: string) => name === '' || set.some(({ columns }) => columns.some((one) => sameName(one, name)));
+  const blind = blindUniques(layout.actual(table), table.placement.key).find((columns) => columns.some(isSet));
+  if (blind)
+    throw blindConflict(
+      `UPDATE OR ${conflictAction.toUpperCase()}`,
+      table,
+      blind,
+      parsed.sql,
+      'Update by shard key, without OR.',
+    );
+}
 
 /** Values given to the shard key; `key = key` is no change. */
 function keyUpdatesOf(parsed: Parsed, statement: Update, table: Table, key: Column): (ValueRef | 'unknown')[] {

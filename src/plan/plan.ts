@@ -113,7 +113,7 @@ export interface WritePlan extends PlanBase {
 }
 
 export interface TwoPhaseStep {
-  /** Selects the shard key, then the primary key columns, of the rows to write. */
+  /** Selects the shard key as text, whether the primary key has a null, and the primary key as a JSON array. */
   readonly find: Template;
   readonly primaryKey: readonly string[];
   /** The statement up to WHERE, and RETURNING; between them goes the condition on the primary key. */

@@ -1,5 +1,5 @@
 import { ShardKeyChangeError, ShardKeyError, UnsupportedStatementError } from '../errors';
-import type { Column, Table } from '../layout/table';
+import { type Column, sameName, type Table } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
 import { unstableIn } from '../sql/functions';
 
@@ -13,7 +13,7 @@ export function missingKey(table: Table, key: Column, sql: string): ShardKeyErro
 
 export function missingId(table: Table, id: string, sql: string): ShardKeyError {
   return new ShardKeyError(
-    `A row of ${table.name} leaves ${id} to the database, but every shard counts from 1 by itself.`,
+    `A row of ${table.name} leaves ${id} to the database, and each shard would fill it in by itself.`,
     {
       tables: [table.name],
       sql,
@@ -30,6 +30,19 @@ export const keyChange = (table: string, key: Column, sql: string): ShardKeyChan
       sql,
       remedy: 'Insert the row with the new key, then delete the old one.',
     },
+  );
+
+/** Unique columns without the shard key: each shard sees only its own rows' values. */
+export const blindUniques = (table: Table, key: Column): (readonly string[])[] => {
+  const primary = table.primaryKey.length > 0 ? [table.primaryKey] : [];
+  return [...primary, ...table.uniques].filter((columns) => !columns.some((name) => sameName(name, key.name)));
+};
+
+/** A unique value on another shard is not seen, so a conflict with it would pass. */
+export const blindConflict = (what: string, table: Table, columns: readonly string[], sql: string, remedy: string) =>
+  new UnsupportedStatementError(
+    `${what} on ${table.name}(${columns.map((name) => name || '<expression>').join(', ')}): a row with that value may be on another shard, where it cannot be seen.`,
+    { tables: [table.name], sql, remedy },
   );
 
 /**

@@ -1,6 +1,7 @@
 import { UnsupportedStatementError } from '../errors';
 import type { Range } from './ast';
 import { readValue, type ValueRef } from './conditions';
+import { jsonText, LISTED_VALUE } from './json-values';
 import { isOp, isWord, type Token } from './tokens';
 
 /** D1 binds at most this many values to one statement: https://developers.cloudflare.com/d1/platform/limits/ */
@@ -67,7 +68,7 @@ export class SqlWriter {
       end = token.end;
       const list = options.compact ? paramList(this.tokens, i) : undefined;
       if (list) {
-        this.text('(select value from json_each(').slot({ kind: 'list', values: list }).text('))');
+        this.text(`(select ${LISTED_VALUE} from json_each(`).slot({ kind: 'list', values: list }).text('))');
         i = token.match;
         end = (this.tokens[i] as Token).end;
       } else if (token.kind === 'param') this.slot({ kind: 'param', index: token.param });
@@ -106,7 +107,7 @@ export function bindTemplate(template: Template, params: readonly unknown[]): un
   return template.slots.map((slot) => {
     if (slot.kind === 'param') return params[slot.index];
     if (slot.kind === 'value') return slot.value;
-    if (slot.kind === 'list') return JSON.stringify(slot.values.map((value) => boundValue(value, params)));
+    if (slot.kind === 'list') return `[${slot.values.map((value) => jsonText(boundValue(value, params))).join(',')}]`;
     const limit = pageNumber('LIMIT', slot.limit, params);
     return limit < 0 ? -1 : limit + (slot.offset ? pageNumber('OFFSET', slot.offset, params) : 0);
   });

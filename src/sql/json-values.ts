@@ -1,0 +1,54 @@
+import { quoteName } from './tokens';
+
+/**
+ * Rows travel between databases as JSON text that SQLite makes and SQLite reads; JavaScript never parses it. So 64-bit
+ * integers stay exact, and 1 and 1.0 stay apart. JSON has no blobs: one is an array with its hex digits.
+ */
+
+/** The column as an element of `json_array(...)`. */
+export const jsonOf = (column: string): string =>
+  `case typeof(${column}) when 'blob' then json_array(hex(${column})) else ${column} end`;
+
+/** The element at a path of the JSON column `value`, as it was before {@link jsonOf}. */
+export const valueAt = (path: string): string =>
+  `case json_type(value, '${path}') when 'array' then unhex(value->>'${path}[0]') else value->>'${path}' end`;
+
+/** The rows of `json_each(?)` over {@link jsonText}. */
+export const LISTED_VALUE = `case type when 'array' then unhex(value->>0) else value end`;
+
+/** A bound value as JSON text, in the same form. */
+export function jsonText(value: unknown): string {
+  if (value instanceof ArrayBuffer) return `["${hexOf(new Uint8Array(value))}"]`;
+  if (ArrayBuffer.isView(value))
+    return `["${hexOf(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))}"]`;
+  if (Array.isArray(value)) return `["${hexOf(value)}"]`;
+  if (value === Number.POSITIVE_INFINITY) return '9e999';
+  if (value === Number.NEGATIVE_INFINITY) return '-9e999';
+  return JSON.stringify(value) ?? 'null';
+}
+
+const hexOf = (bytes: Iterable<number>): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** `(a, b) in (select ...)` over rows of JSON arrays. */
+export const inRows = (columns: readonly string[]): [before: string, after: string] => [
+  `(${columns.map(quoteName).join(', ')}) in (select ${columns.map((_, i) => valueAt(`$[${i}]`)).join(', ')} from json_each(`,
+  '))',
+];
+
+/** JSON texts as JSON arrays of at most about `length` characters each; one empty array for none. */
+export function joinWithin(texts: readonly string[], length: number): string[] {
+  const arrays: string[] = [];
+  let from = 0;
+  let size = 0;
+  for (const [i, text] of texts.entries()) {
+    if (size + text.length > length && i > from) {
+      arrays.push(`[${texts.slice(from, i).join(',')}]`);
+      from = i;
+      size = 0;
+    }
+    size += text.length + 1;
+  }
+  arrays.push(`[${texts.slice(from).join(',')}]`);
+  return arrays;
+}

@@ -43,7 +43,11 @@ export async function runBatch(
     return results;
   }
   const same = planned.every(
-    ({ route, plan }) => (route.kind === 'broadcast' && route.same) || isNeutral(plan) || isMigration(planned, plan),
+    ({ route, plan }) =>
+      (route.kind === 'broadcast' && route.same) ||
+      isNeutral(plan) ||
+      readsEverywhere(plan) ||
+      isMigration(planned, plan),
   );
   if (!same && executor.cluster.crossShardBatch === 'refuse') throw crossShard(shards, tables);
   for (const { route, statement } of planned) {
@@ -61,23 +65,26 @@ export async function runBatch(
   return runParts(executor, planned, tables, undefined);
 }
 
-/** A table that the batch itself makes cannot be asked for yet; its statements go wherever the DDL goes. */
-const afterDdl =
-  (before: readonly Planned[]) =>
-  (error: unknown): never => {
-    const ddl = before.some(({ plan }) => plan.kind === 'every' && plan.ddl);
-    throw ddl
-      ? new UnsupportedStatementError(
-          'The batch writes to a table that it makes itself, so its shard key is not known yet.',
-          {
-            cause: error,
-            remedy: 'Run the schema change first, then the rest; migrations run on each shard by itself.',
-          },
-        )
-      : error;
+/** A table that the batch itself makes cannot be asked for yet. */
+function afterDdl(before: readonly Planned[]): (error: unknown) => never {
+  return (error) => {
+    const hasDdl = before.some(({ plan }) => plan.kind === 'every' && plan.ddl);
+    if (!hasDdl || !(error instanceof UnknownTableError)) throw error;
+    throw new UnsupportedStatementError(
+      'The batch uses a table that it makes itself, so its shard key is not known yet.',
+      {
+        cause: error,
+        tables: error.tables,
+        remedy: 'Run the schema change first, then the rest.',
+      },
+    );
   };
+}
 
 const isNeutral = (plan: Plan): boolean => plan.kind === 'every' && plan.neutral;
+
+/** Reads replicated tables only: any shard will do. */
+const readsEverywhere = (plan: Plan): boolean => plan.kind === 'read' && plan.reaches.length === 0;
 
 /** Beside DDL, an update or delete of every row is part of the migration. */
 const isMigration = (planned: readonly Planned[], plan: Plan): boolean =>
@@ -89,7 +96,7 @@ const isMigration = (planned: readonly Planned[], plan: Plan): boolean =>
 function shardsOf(executor: Executor, planned: readonly Planned[]): readonly string[] {
   const shards = new Set<string>();
   for (const { route, plan } of planned) {
-    if (isNeutral(plan) || (plan.kind === 'read' && plan.reaches.length === 0)) continue;
+    if (isNeutral(plan) || readsEverywhere(plan)) continue;
     if (route.kind === 'single') shards.add(route.shard);
     else for (const shard of route.shards) shards.add(shard);
   }

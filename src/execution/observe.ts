@@ -25,7 +25,12 @@ export async function observe<R>(
       const route = routes.get(statement);
       const shards = route === undefined ? [] : route.kind === 'single' ? [route.shard] : route.shards;
       const { sql, params } = statement;
-      listener({ sql, params, kind: route?.kind ?? 'refused', shards, durationMs, ...failure });
+      try {
+        listener({ sql, params, kind: route?.kind ?? 'refused', shards, durationMs, ...failure });
+      } catch (error) {
+        // The statement has run; what a listener does wrong must not look like its failure.
+        console.error('onQuery threw', error);
+      }
     }
   }
 }

@@ -23,6 +23,11 @@ export function routeEvery(plan: EveryShardPlan, params: Params, { placement }: 
 export async function routeInsert(plan: InsertPlan, params: Params, context: RouteContext): Promise<Route> {
   const { placement } = context;
   const read = await shardsOf(plan.reaches, params, placement);
+  const { rowidAlias } = plan.table;
+  for (const { id } of rowidAlias === undefined || plan.mode === 'pinned' ? [] : plan.rows) {
+    if (id !== undefined && id !== 'other' && boundValue(id, params) === null)
+      throw missingId(plan.table, rowidAlias as string, context.sql);
+  }
   const isTooLong = plan.whole.slots.length > MAX_PARAMS && plan.rows.length > 1;
   const all = plan.rows.map((_, i) => i);
   if (plan.mode === 'replicated') {
@@ -79,8 +84,6 @@ function insertedKey(plan: InsertPlan, row: InsertRow, params: Params, sql: stri
   const { table } = plan;
   const column = keyColumn(plan);
   const details = { tables: [table.name], sql };
-  if (row.id !== undefined && row.id !== 'other' && boundValue(row.id, params) === null)
-    throw missingId(table, table.rowidAlias as string, sql);
   if (!row.key || row.key.kind === 'json') {
     throw new ShardKeyError(
       `The shard key ${table.name}.${column.name} is given as an expression, so its shard cannot be told.`,

@@ -1,6 +1,6 @@
 import { PartialWriteError, ShardKeyError, type ShardOutcome, ShardQueryError, SqlSyntaxError } from '../errors';
 import { type Layout, TablesNeeded } from '../layout/layout';
-import { mergeRows } from '../merge/merge-rows';
+import { hiddenColumns, mergeRows } from '../merge/merge-rows';
 import { canonicalKey } from '../placement/key';
 import type { Placement } from '../placement/placement';
 import type { Plan } from '../plan/plan';
@@ -243,7 +243,7 @@ const changesOf = (results: readonly ShardRows[]): number =>
   results.reduce((sum, { meta, rows }) => sum + Math.max(meta.changes, rows.length), 0);
 
 export function mergeScatter(route: ScatterRoute, results: readonly ShardRows[]): ShardRows {
-  const hidden = route.order.reduce((count, key) => count + (key.large ? 2 : 1), 0);
+  const hidden = hiddenColumns(route.order);
   const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
   return {
     columns: hidden > 0 ? columns.slice(0, -hidden) : columns,

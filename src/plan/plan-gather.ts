@@ -4,7 +4,7 @@ import type { Parsed, Range } from '../sql/ast';
 import { columnsIn, functionsIn, selectsIn, unstableIn } from '../sql/functions';
 import { jsonOf } from '../sql/json-values';
 import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
-import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
+import { foldName, isName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { GatherStep, GatherTable } from './plan';
 import { reachesOf } from './reach';
@@ -73,9 +73,7 @@ function neededColumns(tokens: readonly Token[], table: Table): readonly Column[
   ) {
     return table.columns;
   }
-  const names = new Set(
-    tokens.flatMap((token) => (token.kind === 'word' || token.kind === 'name' ? [foldName(token.value)] : [])),
-  );
+  const names = new Set(tokens.flatMap((token) => (isName(token) ? [foldName(token.value)] : [])));
   const needed = table.columns.filter((column) => names.has(foldName(column.name)));
   return needed.length > 0 ? needed : table.columns.slice(0, 1);
 }

@@ -30,45 +30,31 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
     ...writeValues(parsed, statement),
   } as const;
   const { placement } = table;
-  if (placement.kind === 'replicated') {
-    checkReplicatedWrite(parsed, statement.range, table, plan.reaches.length > 0);
-    checkReplicatedDefaults(parsed, statement, table);
-    return { ...plan, mode: 'replicated' };
-  }
   if (placement.kind === 'pinned') {
     return { ...plan, mode: 'pinned', reaches: [...plan.reaches, { kind: 'pinned', shard: placement.shard }] };
   }
+  const columns = insertedColumns(statement, table, binder.layout);
+  const at = (wanted: string | undefined) =>
+    columns.findIndex((name) => wanted !== undefined && sameName(name, wanted));
+  const positions = { key: placement.kind === 'sharded' ? at(placement.key.name) : -1, id: at(table.rowidAlias) };
+  const rows = readRows(parsed, statement, plan, columns.length, positions);
+  if (placement.kind === 'replicated') {
+    checkReplicatedWrite(parsed, statement.range, table, plan.reaches.length > 0);
+    checkReplicatedDefaults(parsed, table, columns);
+    return { ...plan, mode: 'replicated', rows };
+  }
   const { key } = placement;
-  const columns = statement.columns ?? insertOrder(binder.layout.actual(table));
   checkConflicts(parsed, statement, binder.layout, table, key);
-  const keyed = { ...plan, keyUpdates: keyUpdatesOf(parsed, statement, key) };
-  const keyAt = columns.findIndex((name) => sameName(name, key.name));
-  if (statement.defaultValues || keyAt < 0) throw missingKey(table, key, parsed.sql);
-  const { rowidAlias } = table;
-  const idAt = rowidAlias === undefined ? -1 : columns.findIndex((name) => sameName(name, rowidAlias));
-  if (rowidAlias !== undefined && idAt < 0) throw missingId(table, rowidAlias, parsed.sql);
-  if (bound) return planSelect(parsed, bound, { keyAt, idAt }, keyed, binder);
-  const rows = plan.rows.map(({ template }, i): InsertRow => {
-    const values = statement.rows?.[i]?.values ?? [];
-    if (values.length !== columns.length) {
-      throw new UnsupportedStatementError(
-        `A row of ${values.length} values for ${columns.length} columns of ${table.name}.`,
-        { tables: [table.name], sql: parsed.sql },
-      );
-    }
-    const id = values[idAt];
-    return {
-      template,
-      key: readValue(parsed.tokens, values[keyAt] as Range),
-      id: id && (readValue(parsed.tokens, id) ?? 'other'),
-    };
-  });
+  const keyed = { ...plan, rows, keyUpdates: keyUpdatesOf(parsed, statement, key) };
+  if (positions.key < 0) throw missingKey(table, key, parsed.sql);
+  if (table.rowidAlias !== undefined && positions.id < 0) throw missingId(table, table.rowidAlias, parsed.sql);
+  if (bound) return planSelect(parsed, bound, positions, keyed, binder);
   const drops = statement.conflictAction === 'ignore' || statement.onConflict.some((one) => !one.update || one.where);
-  if (!plan.returning || !drops || rows.length < 2) return { ...keyed, mode: 'rows', rows };
+  if (!plan.returning || !drops || rows.length < 2) return { ...keyed, mode: 'rows' };
   const tail = new SqlWriter(parsed.sql, parsed.tokens)
     .append(plan.tail)
-    .text(`, ${quoteName(key.name)} as "__shard_key"`);
-  return { ...keyed, mode: 'rows', rows, returnsKey: true, tail: tail.done() };
+    .text(`, cast(${quoteName(key.name)} as text) as "__shard_key"`);
+  return { ...keyed, mode: 'rows', returnsKey: true, tail: tail.done() };
 }
 
 /** The pieces of INSERT ... VALUES, from which an INSERT of some of the rows can be put together. */
@@ -96,8 +82,44 @@ function writeValues(parsed: Parsed, statement: Insert): Pick<InsertPlan, 'head'
   };
 }
 
-/** The columns of an INSERT without a list, in the database's own order, which the schema need not have. */
-const insertOrder = (table: Table): string[] => table.columns.filter((one) => !one.generated).map((one) => one.name);
+/** Which column each value is for; without a list, all in the database's own order, which the schema need not have. */
+function insertedColumns(statement: Insert, table: Table, layout: Layout): readonly string[] {
+  if (statement.columns) return statement.columns;
+  if (statement.defaultValues) return [];
+  return layout.actual(table).columns.flatMap(({ name, generated }) => (generated ? [] : [name]));
+}
+
+/** The rows of VALUES with what is given for their shard key and their INTEGER PRIMARY KEY. */
+function readRows(
+  parsed: Parsed,
+  { rows: list }: Insert,
+  { table, rows }: Pick<InsertPlan, 'table' | 'rows'>,
+  width: number,
+  at: Positions,
+): InsertRow[] {
+  return rows.map(({ template }, i) => {
+    const values = list?.[i]?.values ?? [];
+    if (values.length !== width) {
+      throw new UnsupportedStatementError(`A row of ${values.length} values for ${width} columns of ${table.name}.`, {
+        tables: [table.name],
+        sql: parsed.sql,
+      });
+    }
+    const key = values[at.key];
+    const id = values[at.id];
+    return {
+      template,
+      key: key && readValue(parsed.tokens, key),
+      id: id && (readValue(parsed.tokens, id) ?? 'other'),
+    };
+  });
+}
+
+/** Where in a row the shard key and the INTEGER PRIMARY KEY stand; -1 for nowhere. */
+interface Positions {
+  readonly key: number;
+  readonly id: number;
+}
 
 /** The names of RETURNING's columns, if JavaScript objects could not hold them all, in their order. */
 function ambiguousNames(parsed: Parsed, statement: Insert): string[] | undefined {
@@ -136,7 +158,7 @@ function bindParts(statement: Insert, table: Table, binder: Binder): BoundSelect
 function planSelect(
   parsed: Parsed,
   bound: BoundSelect,
-  at: { readonly keyAt: number; readonly idAt: number },
+  at: Positions,
   plan: Omit<InsertPlan, 'mode'>,
   binder: Binder,
 ): InsertPlan {
@@ -149,13 +171,13 @@ function planSelect(
   };
   const row: InsertRow = {
     template: plan.whole,
-    key: constantAt(at.keyAt),
-    id: at.idAt < 0 ? undefined : (constantAt(at.idAt) ?? 'other'),
+    key: constantAt(at.key),
+    id: at.id < 0 ? undefined : (constantAt(at.id) ?? 'other'),
   };
   if (core && others.length === 0 && core.core.values.length < 2 && row.key)
     return { ...plan, mode: 'rows', rows: [row] };
   const anchor = core && others.length === 0 ? anchorOf(core, parsed.tokens) : undefined;
-  if (core && anchor && insertsOwnKey(core, bound, anchor, at.keyAt, plan) && isLocalTo(anchor, binder)) {
+  if (core && anchor && insertsOwnKey(core, bound, anchor, at.key, plan) && isLocalTo(anchor, binder)) {
     if (row.id !== undefined && row.id !== 'other') throw missingId(table, table.rowidAlias as string, parsed.sql);
     return {
       ...plan,
@@ -225,18 +247,10 @@ function keyUpdatesOf(parsed: Parsed, statement: Insert, key: Column): ValueRef[
 }
 
 /** What the database would fill in, each shard would fill in by itself. */
-function checkReplicatedDefaults(parsed: Parsed, statement: Insert, table: Table): void {
-  const { rowidAlias } = table;
-  const given = statement.columns ?? (statement.defaultValues ? [] : undefined);
-  if (!given) return;
-  const left = table.columns.find((one) => one.unstableDefault && !given.some((name) => sameName(name, one.name)));
-  if (left) throw missingId(table, left.name, parsed.sql);
-  if (rowidAlias === undefined) return;
-  const idAt = given.findIndex((name) => sameName(name, rowidAlias));
-  const isNull = (range: Range | undefined) => {
-    const value = range && readValue(parsed.tokens, range);
-    return value?.kind === 'literal' && value.value === null;
-  };
-  if (idAt < 0 || statement.rows?.some((row) => isNull(row.values[idAt])))
-    throw missingId(table, rowidAlias, parsed.sql);
+function checkReplicatedDefaults(parsed: Parsed, table: Table, given: readonly string[]): void {
+  const isLeftOut = (column: string) => !given.some((name) => sameName(name, column));
+  const unstable = table.columns.find((column) => column.unstableDefault && isLeftOut(column.name))?.name;
+  const left =
+    unstable ?? (table.rowidAlias !== undefined && isLeftOut(table.rowidAlias) ? table.rowidAlias : undefined);
+  if (left !== undefined) throw missingId(table, left, parsed.sql);
 }

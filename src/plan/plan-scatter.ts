@@ -10,6 +10,9 @@ import { collationOf } from './outputs';
 import type { OrderKey, ScatterStep } from './plan';
 import { type BoundCore, type BoundSelect, resolveRange } from './scope';
 
+/** D1 returns at most so many columns. */
+const MAX_COLUMNS = 100;
+
 /** Names of hidden columns: no user's column is called so. */
 const HIDDEN = '__shard_order_';
 
@@ -35,6 +38,8 @@ export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder):
   if ((select.limit && !limit) || (select.offset && !offset)) return undefined;
   const terms = orderTerms(parsed, bound, core, anchor);
   if (!terms) return undefined;
+  const hidden = terms.reduce((count, term) => count + (term.large ? 2 : 1), 0);
+  if ((bound.columns?.length ?? 0) + hidden > MAX_COLUMNS) return undefined;
   return {
     template: writeScatter(parsed, bound, core, terms, limit, offset),
     reach: { kind: 'keys', keyspace: anchor.find().keyspace, keys: anchor.keySet() },

@@ -2,6 +2,8 @@ import { ShardedDrizzleError, TransactionError, UnsupportedStatementError } from
 import { type Layout, TablesNeeded } from '../layout/layout';
 import type { Other, Parsed } from '../sql/ast';
 import { parse } from '../sql/parse';
+import { beginsSelect } from '../sql/parse-select';
+import { isWord } from '../sql/tokens';
 import { Binder } from './bind';
 import type { Plan } from './plan';
 import { planInsert } from './plan-insert';
@@ -46,7 +48,7 @@ function planOther(parsed: Parsed, statement: Other): Plan {
     case 'ddl':
       if (
         statement.verb === 'create table' &&
-        parsed.tokens.some((token, i) => token.value === 'as' && parsed.tokens[i + 1]?.value === 'select')
+        parsed.tokens.some((token, i) => isWord(token, 'as') && beginsSelect(parsed.tokens[i + 1]))
       ) {
         return refuse(
           [],

@@ -50,9 +50,11 @@ function isAggregate(tokens: readonly Token[], name: string, args: Range): boole
 export function unstableIn(tokens: readonly Token[], range: Range): string | undefined {
   for (let i = range.from; i < range.to; i++) {
     const token = tokens[i] as Token;
-    if (token.kind !== 'word' || isOp(tokens[i - 1], '.')) continue;
-    if (UNSTABLE.has(token.value)) return token.value;
-    if (CLOCKS.has(token.value) && isOp(tokens[i + 1], '(') && readsClock(tokens, i + 1)) return token.value;
+    const isCall = isOp(tokens[i + 1], '(');
+    if ((token.kind !== 'word' && !(token.kind === 'name' && isCall)) || isOp(tokens[i - 1], '.')) continue;
+    const name = foldName(token.value);
+    if (UNSTABLE.has(name)) return name;
+    if (CLOCKS.has(name) && isCall && readsClock(tokens, i + 1)) return name;
   }
   return undefined;
 }

@@ -1,0 +1,122 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { plain } from '../support/shards';
+import { expectRefused, expectSameContents, expectSameWrite, standardWorld, type World } from './support';
+
+let world: World;
+
+describe('subqueries in writes', () => {
+  beforeEach(async () => {
+    world = await standardWorld();
+  });
+
+  it.each([
+    [
+      'users',
+      "insert into users (id, age) values ('u1', 5) on conflict (id) do update set age = (select count(*) from posts)",
+    ],
+    ['users', 'update users set age = (select count(*) from posts)'],
+    ['users', 'update users set age = (select max(v.age) from users v) where age = 1'],
+    ['users', "update users set age = 9 where id = 'u1' returning (select count(*) from posts)"],
+    ['users', 'update users set name = p.title from posts p where p.title = users.name'],
+    [
+      'users',
+      "with q as (select count(*) n from posts) insert into users (id, age) values ('k1', (select n from q)), ('k2', 1)",
+    ],
+    ['users', "with q as (select count(*) n from posts) insert into users (id, age) select 'k1', n from q"],
+    ['countries', "insert into countries (code, name) values ('it', (select count(*) from users))"],
+    ['countries', 'insert into countries (code, name) select id, name from users'],
+    ['countries', 'update countries set name = (select max(name) from users)'],
+    ['countries', 'delete from countries where code in (select id from users)'],
+    ['countries', "insert into countries (code, name) values ('it', random())"],
+    ['countries', "update countries set name = datetime('now')"],
+    ['settings', "insert into settings (id, v) values ('a', (select count(*) from users))"],
+    ['tags', "insert into tags (id) select id || 'x' from users"],
+    ['tags', 'insert into tags (id) select id from users order by age, id limit 3'],
+    ['orders', 'insert into orders (id, user_id) select x.id, x.id from (select id from users order by age limit 3) x'],
+    [
+      'orders',
+      'insert into orders (id, user_id) select u.id, p.user_id from users u left join posts p on p.user_id = u.id',
+    ],
+  ])('over several shards are refused in a write to %s: %s', async (table, sql) => {
+    await expectRefused(world, 'UNSUPPORTED_STATEMENT', table, sql);
+  });
+
+  it.each([
+    ['users', 'update users set age = (select count(*) from posts where user_id = users.id)'],
+    [
+      'users',
+      'update users set age = (select count(*) from posts where user_id = users.id) where age = (select max(age) from users)',
+    ],
+    ['users', 'update users set name = p.title from posts p where p.user_id = users.id'],
+    ['users', 'update users set name = c.name from countries c where length(c.name) = users.age + 5'],
+    ['users', "update users set name = 'x' where exists (select 1 from settings s where s.v = 'dark')"],
+    ['users', 'update users set age = 0 where age > (select avg(age) from users) returning id'],
+    ['users', 'delete from users where id in (select max(user_id) from posts)'],
+    ['users', 'delete from users where id in (select user_id from posts)'],
+    ['users', 'delete from users where id not in (select user_id from posts)'],
+    ['users', 'delete from users where exists (select 1 from posts where user_id = id)'],
+    ['users', "delete from users where exists (select 1 from posts where posts.user_id = users.id and title = 'x')"],
+    ['users', 'delete from users as u where u.age = (select max(v.age) from users v where v.name = u.name)'],
+    ['users', 'with q as (select max(user_id) m from posts) delete from users where id = (select m from q)'],
+    ['users', 'delete from users where age = (select count(*) from tags) - 5 returning id, name'],
+    ['settings', 'update settings set v = 1 where id in (select id from users)'],
+    ['settings', 'insert into settings (id, v) select id || 0, name from users'],
+    ['tags', 'insert into tags (id) select id from users where true on conflict do nothing'],
+    [
+      'orders',
+      'insert into orders (id, user_id, total) select p.id, p.user_id, 7 from posts p join users u on u.id = p.user_id',
+    ],
+    ['countries', "insert into countries (code, name) select code || 'x', name from countries"],
+  ])('do in %s what they do on one database: %s', async (table, sql) => {
+    const failed = await world.three
+      .prepare(sql)
+      .run()
+      .then(
+        () => undefined,
+        (error: Error) => error,
+      );
+    if (failed) return expect(failed).toMatchObject({ code: 'UNSUPPORTED_STATEMENT' });
+    await world.one.prepare(sql).run();
+    await plain.prepare(sql).run();
+    return expectSameContents(world, table);
+  });
+});
+
+describe('writes of some rows', () => {
+  beforeEach(async () => {
+    world = await standardWorld();
+  });
+
+  it.each([
+    ['posts', 'delete from posts order by title, id limit 1'],
+    ['posts', "delete from posts where title > 'A' order by id desc limit 2 offset 1"],
+    ['posts', 'delete from posts where id in (select max(id) from posts)'],
+    [
+      'posts',
+      'delete from posts where id in (select id from posts order by title, id limit 2) returning id, title as t',
+    ],
+    ['posts', 'delete from posts where (id, title) in (select max(id), title from posts group by title)'],
+    ['users', 'delete from users where age < 3 order by age, id limit 2'],
+    ['users', "update users set name = 'x' where age < 4 order by age desc, id limit 3"],
+    [
+      'users',
+      "update users set name = 'x', age = age + 1 where id in ('u1', 'u2', 'u3', 'u4') order by id desc limit 2",
+    ],
+    ['users', "update users set name = 'x' where id = 'u1' limit 1"],
+    ['orders', 'update orders set total = total + 1 where total = (select min(total) from orders) returning id, total'],
+    ['orders', "delete from orders where user_id = 'u1' order by id limit 1"],
+  ])('hit the same rows of %s: %s', (table, sql) => expectSameWrite(world, table, sql));
+
+  it('of one key hit only the rows that were found', async () => {
+    const more =
+      "insert into posts (id, user_id, title) values ('q1', 'u1', 'a'), ('q2', 'u1', 'b'), ('q3', 'u1', 'c')";
+    await expectSameWrite(world, 'posts', more);
+    await expectSameWrite(world, 'posts', "delete from posts where id in (select min(id) from posts where id > 'q')");
+    await expectSameWrite(world, 'posts', "update posts set title = 'top' where id > 'q' order by id desc limit 1");
+  });
+
+  it.each([
+    ['users', 'delete from users where rowid = 1'],
+    ['users', 'update users set age = 1 where rowid in (select rowid from users limit 1)'],
+  ])('by rowid are refused in %s: %s', (table, sql) => expectRefused(world, 'UNSUPPORTED_STATEMENT', table, sql));
+});

@@ -1,5 +1,6 @@
 import { UnknownTableError, UnsupportedStatementError } from '../errors';
 import type { Plan } from '../plan/plan';
+import { planTableCopy } from '../plan/plan-statement';
 import type { Route } from './route';
 import { crossShard } from './route-write';
 import { type Executor, mergeBroadcast, mergeInsert, mergeScatter, writeAll } from './run';
@@ -29,9 +30,9 @@ export async function runBatch(
 ): Promise<ShardRows[]> {
   const planned: Planned[] = [];
   for (const statement of statements) {
-    const { plan, route } = await executor.prepare(statement).catch(afterDdl(planned));
-    routed(statement, route);
-    planned.push({ statement, plan, route });
+    const one = await prepareInBatch(executor, statement, planned);
+    routed(statement, one.route);
+    planned.push(one);
   }
   const tables = [...new Set(planned.flatMap(({ plan }) => plan.tables))];
   const shards = shardsOf(executor, planned);
@@ -65,11 +66,18 @@ export async function runBatch(
   return runParts(executor, planned, tables, undefined);
 }
 
-/** A table that the batch itself makes cannot be asked for yet. */
-function afterDdl(before: readonly Planned[]): (error: unknown) => never {
-  return (error) => {
-    const hasDdl = before.some(({ plan }) => plan.kind === 'every' && plan.ddl);
-    if (!hasDdl || !(error instanceof UnknownTableError)) throw error;
+/** A table that the batch itself makes cannot be asked for yet; a migration may copy rows into it. */
+async function prepareInBatch(
+  executor: Executor,
+  statement: BoundStatement,
+  before: readonly Planned[],
+): Promise<Planned> {
+  try {
+    return { statement, ...(await executor.prepare(statement)) };
+  } catch (error) {
+    if (!(error instanceof UnknownTableError) || !before.some(({ plan }) => isDdl(plan))) throw error;
+    const plan = planTableCopy(statement.sql);
+    if (plan) return { statement, plan, route: executor.route(plan, statement) as Route };
     throw new UnsupportedStatementError(
       'The batch uses a table that it makes itself, so its shard key is not known yet.',
       {
@@ -78,8 +86,10 @@ function afterDdl(before: readonly Planned[]): (error: unknown) => never {
         remedy: 'Run the schema change first, then the rest.',
       },
     );
-  };
+  }
 }
+
+const isDdl = (plan: Plan): boolean => plan.kind === 'every' && plan.ddl;
 
 const isNeutral = (plan: Plan): boolean => plan.kind === 'every' && plan.neutral;
 
@@ -88,9 +98,7 @@ const readsEverywhere = (plan: Plan): boolean => plan.kind === 'read' && plan.re
 
 /** Beside DDL, an update or delete of every row is part of the migration. */
 const isMigration = (planned: readonly Planned[], plan: Plan): boolean =>
-  planned.some((one) => one.plan.kind === 'every' && one.plan.ddl) &&
-  (plan.kind === 'update' || plan.kind === 'delete') &&
-  plan.local;
+  planned.some((one) => isDdl(one.plan)) && (plan.kind === 'update' || plan.kind === 'delete') && plan.local;
 
 /** Every shard that the batch has to run on. What goes anywhere goes along. */
 function shardsOf(executor: Executor, planned: readonly Planned[]): readonly string[] {
@@ -132,7 +140,7 @@ async function runParts(
   const results = await writeAll(executor.shards, parts, tables, ({ shard, list }) =>
     executor.shards.batch(shard, list, tables),
   );
-  if (planned.some(({ plan }) => plan.kind === 'every' && plan.ddl)) executor.forget();
+  if (planned.some(({ plan }) => isDdl(plan))) executor.forget();
   const byShard = new Map(parts.map((part, i) => [part.shard, results[i] ?? []]));
   return planned.map(({ route }, i) => {
     const own = (shares[i] ?? []).map(({ shard, from, count }) => (byShard.get(shard) ?? []).slice(from, from + count));

@@ -63,17 +63,18 @@ export class Executor {
    */
   async prepare(statement: BoundStatement): Promise<{ plan: Plan; route: Route }> {
     const plan = await this.plan(statement.sql);
-    const route = await this.#route(plan, statement);
+    const route = await this.route(plan, statement);
     if (route.kind === 'single' || plan.kind !== 'read') return { plan, route };
     const { layout } = this.cluster;
     const stale = plan.tables.filter((name) => !layout.isFresh(name));
     if (stale.length === 0) return { plan, route };
     await this.#ask(stale, statement.sql);
     const asked = await this.plan(statement.sql);
-    return { plan: asked, route: await this.#route(asked, statement) };
+    return { plan: asked, route: await this.route(asked, statement) };
   }
 
-  #route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> | Route {
+  /** Decides which shards run what, with the values bound. */
+  route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> | Route {
     if (plan.kind === 'refused') throw plan.error();
     if (params.length !== plan.paramCount) {
       throw new SqlSyntaxError(`The statement takes ${plan.paramCount} values, and ${params.length} are bound.`, {

@@ -1,5 +1,7 @@
+import { UnsupportedStatementError } from '../errors';
 import type { Parsed, Select } from '../sql/ast';
-import type { Binder } from './bind';
+import { isOp } from '../sql/tokens';
+import { type Binder, NO_CTES } from './bind';
 import type { GatherStep, ReadPlan } from './plan';
 import { namesRowid, planGather } from './plan-gather';
 import { planScatter } from './plan-scatter';
@@ -7,7 +9,8 @@ import { reachesOf, wholeStatement } from './reach';
 
 /** Plans a SELECT: untouched on one shard, pushed down to several, or gathered and finished on one. */
 export function planRead(parsed: Parsed, statement: Select, binder: Binder): ReadPlan {
-  const bound = binder.select(statement, undefined, new Map());
+  checkConnectionState(parsed);
+  const bound = binder.select(statement, undefined, NO_CTES);
   let gathered: GatherStep | undefined;
   return {
     kind: 'read',
@@ -23,4 +26,15 @@ export function planRead(parsed: Parsed, statement: Select, binder: Binder): Rea
       return gathered;
     },
   };
+}
+
+/** What the last write did is known to the connection that ran it, and there is one on each shard. */
+function checkConnectionState({ sql, tokens }: Parsed): void {
+  const states = ['last_insert_rowid', 'changes', 'total_changes'];
+  const called = tokens.find((token, i) => states.includes(token.value) && isOp(tokens[i + 1], '('));
+  if (!called) return;
+  throw new UnsupportedStatementError(`${called.value}() is about the last write of one shard, and not told which.`, {
+    sql,
+    remedy: 'Read meta.last_row_id or meta.changes of the result of the write, or use RETURNING.',
+  });
 }

@@ -5,7 +5,7 @@ import { parse } from '../sql/parse';
 import { beginsSelect } from '../sql/parse-select';
 import { isWord } from '../sql/tokens';
 import { Binder } from './bind';
-import type { Plan } from './plan';
+import type { EveryShardPlan, Plan } from './plan';
 import { planInsert } from './plan-insert';
 import { planRead } from './plan-read';
 import { planWrite } from './plan-write';
@@ -31,19 +31,33 @@ export function planStatement(sql: string, layout: Layout): Plan {
   }
 }
 
+/**
+ * A step of a migration that no plan can be made for because its table is made by the migration itself: `insert into
+ * __new_users select ... from users`. Each shard copies its own rows. Undefined when it is anything else.
+ */
+export function planTableCopy(sql: string): EveryShardPlan | undefined {
+  const parsed = parse(sql);
+  const { statement } = parsed;
+  if (statement.kind !== 'insert' || !statement.select) return undefined;
+  return { ...everyShard(parsed, 'insert'), tables: [statement.target.name], ddl: true };
+}
+
+const everyShard = (parsed: Parsed, verb: string): EveryShardPlan => ({
+  kind: 'every',
+  tables: [],
+  reaches: [],
+  whole: wholeStatement(parsed),
+  paramCount: parsed.paramCount,
+  verb,
+  ddl: false,
+  neutral: false,
+});
+
 const refuse = (tables: readonly string[], error: () => Error): Plan => ({ kind: 'refused', tables, error });
 
 function planOther(parsed: Parsed, statement: Other): Plan {
   const { sql } = parsed;
-  const every = {
-    kind: 'every',
-    tables: [],
-    reaches: [],
-    whole: wholeStatement(parsed),
-    paramCount: parsed.paramCount,
-    verb: statement.verb,
-    rows: false,
-  } as const;
+  const every = everyShard(parsed, statement.verb);
   switch (statement.kind) {
     case 'ddl':
       if (

@@ -28,7 +28,7 @@ export function planWrite(parsed: Parsed, statement: Update, binder: Binder): Wr
   const returning = statement.returning !== undefined;
   if (table.placement.kind === 'replicated') {
     checkReplicatedWrite(parsed, statement.range, table, base.reaches.length > 0);
-    return { ...base, kind: 'every', verb: statement.kind, ddl: false, neutral: false, rows: returning };
+    return { ...base, kind: 'every', verb: statement.kind, ddl: false, neutral: false };
   }
   checkConflictAction(parsed, statement, binder.layout, table);
   const rowid = namesRowid(parsed.tokens, binder.refs);

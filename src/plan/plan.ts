@@ -129,8 +129,6 @@ export interface EveryShardPlan extends PlanBase {
   readonly ddl: boolean;
   /** Changes nothing when it stands alone: in a batch it goes wherever the others go. */
   readonly neutral: boolean;
-  /** RETURNING. */
-  readonly rows: boolean;
 }
 
 /** Understood, and not possible. The error is made anew at each run. */

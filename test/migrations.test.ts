@@ -15,7 +15,8 @@ const migrate = (d1: D1Database, hash: string, ...statements: string[]) =>
     d1.prepare('insert into "__drizzle_migrations" ("hash", "created_at") values (?, ?)').bind(hash, 1),
   ]);
 
-const ledger = 'create table if not exists __drizzle_migrations (id integer primary key, hash text not null, created_at numeric)';
+const ledger =
+  'create table if not exists __drizzle_migrations (id integer primary key, hash text not null, created_at numeric)';
 
 it('a migration reaches every shard, and the ledger of each', async () => {
   const d1 = shardedD1({ shards: three });

@@ -1,12 +1,13 @@
 import type { SQLWrapper } from 'drizzle-orm';
 import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1';
-import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core';
 import type { DrizzleOptions, ShardedConfig } from './config';
 import { ConfigError } from './errors';
 import { createCluster, type ReadyCluster } from './execution/cluster';
 import { ShardedDatabase as ShardedD1 } from './execution/database';
 import { type Explanation, explainRoute } from './execution/explain';
+import type { Casing } from './layout/column-name';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
+import { renderSql } from './layout/render-sql';
 import { canonicalKey } from './placement/key';
 
 /** A statement as text and values. */
@@ -96,7 +97,7 @@ export function shardedDrizzle<
     $shard,
     $forKey: async (key, keyspace = DEFAULT_KEYSPACE) => $shard(await ownerOf(cluster, keyspace, key)),
     $cluster: { shards: () => [...cluster.databases.keys()].map((name) => ({ name: name as TShard })) },
-    $explain: (query) => explain(cluster, query),
+    $explain: (query) => explain(cluster, query, casing),
   };
   const withCache = defined({ ...shared, cache }) as typeof shared;
   return Object.assign(drizzle(new ShardedD1(cluster), withCache) as Database, helpers);
@@ -116,15 +117,14 @@ function ownerOf(cluster: ReadyCluster, keyspace: string, key: string | number |
   return cluster.executor.cluster.placement.ownerOf(keyspace, canonical);
 }
 
-async function explain({ executor }: ReadyCluster, query: Explainable): Promise<Explanation> {
-  const statement = toText(query);
+async function explain({ executor }: ReadyCluster, query: Explainable, casing: Casing): Promise<Explanation> {
+  const statement = toText(query, casing);
   const { plan, route } = await executor.prepare(statement);
   return explainRoute(route, plan.tables);
 }
 
-function toText(query: Explainable): { sql: string; params: readonly unknown[] } {
+function toText(query: Explainable, casing: Casing): { sql: string; params: readonly unknown[] } {
   if ('toSQL' in query) return query.toSQL();
   if ('sql' in query && typeof query.sql === 'string') return { sql: query.sql, params: query.params ?? [] };
-  const { sql, params } = new SQLiteSyncDialect().sqlToQuery((query as SQLWrapper).getSQL());
-  return { sql, params };
+  return renderSql(query as SQLWrapper, casing);
 }

@@ -1,7 +1,8 @@
 import { type AnyColumn, getTableColumns, is, SQL } from 'drizzle-orm';
-import { toCamelCase, toSnakeCase } from 'drizzle-orm/casing';
-import { getTableConfig, SQLiteSyncDialect, SQLiteTable } from 'drizzle-orm/sqlite-core';
+import { getTableConfig, SQLiteTable } from 'drizzle-orm/sqlite-core';
+import { type Casing, columnName } from './column-name';
 import { isUnstable } from './discover';
+import { renderSql } from './render-sql';
 import { affinityOf, type Column, sameName, type TableShape } from './table';
 
 /** A table of a Drizzle schema, with the names that the schema's author uses. */
@@ -12,10 +13,6 @@ export interface SchemaTable {
   /** Property name → column name. */
   readonly properties: ReadonlyMap<string, string>;
 }
-
-type Casing = 'snake_case' | 'camelCase' | undefined;
-
-const dialect = new SQLiteSyncDialect();
 
 /** A Worker may make its database anew for each request, always from the same schema object. */
 const read = new WeakMap<object, Map<Casing, readonly SchemaTable[]>>();
@@ -45,7 +42,7 @@ function readTable(exportName: string, table: SQLiteTable, casing: Casing): Sche
       name: nameOf(column),
       ...readType(column.getSQLType()),
       generated: column.generated !== undefined,
-      unstableDefault: is(column.default, SQL) && isUnstable(dialect.sqlToQuery(column.default).sql),
+      unstableDefault: is(column.default, SQL) && isUnstable(renderSql(column.default, casing).sql),
     }),
   );
   const declared = config.columns.filter((column) => column.primary).map(nameOf);
@@ -80,11 +77,6 @@ function readTable(exportName: string, table: SQLiteTable, casing: Casing): Sche
     shape: { name: config.name, columns, primaryKey, uniques, foreignKeys, rowidAlias },
     properties,
   };
-}
-
-function columnName(column: AnyColumn, casing: Casing): string {
-  if (!casing || !column.keyAsName) return column.name;
-  return casing === 'snake_case' ? toSnakeCase(column.name) : toCamelCase(column.name);
 }
 
 /** `text collate nocase`, from a custom type, is type and collation in one string. */

@@ -2,6 +2,7 @@ import { GatherLimitError } from '../errors';
 import type { Column } from '../layout/table';
 import { COLUMNS_PER_ARRAY } from '../plan/plan-gather';
 import { joinWithin, valueAt } from '../sql/json-values';
+import { MAX_PARAMS } from '../sql/template';
 import { quoteName } from '../sql/tokens';
 import type { GatherRoute } from './route';
 import type { BoundStatement, ShardSet } from './shard-set';
@@ -54,12 +55,14 @@ export async function gather(
       exact: own.some((one) => one.exact),
     };
   });
-  return finishingStatement(route, gathered);
+  const finish = finishingStatement(route, gathered);
+  if (finish.params.length > MAX_PARAMS) throw tooMuch('its tables', limits, tables);
+  return finish;
 }
 
 function tooMuch(table: string, limits: GatherLimits, tables: readonly string[]): GatherLimitError {
   return new GatherLimitError(
-    `The statement has to be finished on one shard, and fetching ${table} for it passed the limit of ${limits.rows} rows or ${limits.bytes} bytes.`,
+    `The statement has to be finished on one shard, and fetching ${table} for it passed the limit of ${limits.rows} rows, ${limits.bytes} bytes, or what D1 lets be bound.`,
     {
       tables,
       remedy: `Add a condition on ${table} alone, or on the shard keys so that it stays on one shard; or raise limits.gatherRows and limits.gatherBytes.`,

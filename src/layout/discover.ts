@@ -48,11 +48,14 @@ export async function discoverTable(d1: Pick<D1Database, 'prepare' | 'batch'>, n
   const rows = columns.results.filter((row) => row.hidden !== 1);
   const keys = rows.filter((row) => row.pk > 0).sort((a, b) => a.pk - b.pk);
   const [single, ...more] = keys;
-  const collations = collationsOf(found.sql ?? '');
+  const ddl = tokenize(found.sql ?? '');
+  const collations = collationsOf(ddl);
+  const isStrict =
+    ddl.at(-1)?.value === 'strict' || ddl.some((token, i) => isWord(token, 'strict') && isOp(ddl[i - 1], ')'));
   const isAlias = single && more.length === 0 && /^integer$/i.test(single.type) && !/without\s+rowid/i.test(found.sql);
   return {
     name: found.name,
-    columns: rows.map((row) => toColumn(row, collations)),
+    columns: rows.map((row) => toColumn(row, collations, isStrict)),
     primaryKey: keys.map((row) => row.name),
     uniques: uniquesOf(indexes.results),
     foreignKeys: [],
@@ -60,9 +63,10 @@ export async function discoverTable(d1: Pick<D1Database, 'prepare' | 'batch'>, n
   };
 }
 
-const toColumn = (row: ColumnRow, collations: ReadonlyMap<string, string>): Column => ({
+const toColumn = (row: ColumnRow, collations: ReadonlyMap<string, string>, isStrict: boolean): Column => ({
   name: row.name,
-  affinity: affinityOf(row.type),
+  // https://www.sqlite.org/stricttables.html: ANY in a STRICT table converts nothing.
+  affinity: isStrict && /^any$/i.test(row.type) ? 'blob' : affinityOf(row.type),
   collation: collations.get(foldName(row.name)) ?? 'BINARY',
   generated: row.hidden > 1,
   unstableDefault: row.dflt_value !== null && isUnstable(row.dflt_value),
@@ -82,8 +86,7 @@ function uniquesOf(rows: readonly IndexRow[]): string[][] {
 }
 
 /** No pragma tells a column's collation: it is read from CREATE TABLE. */
-function collationsOf(ddl: string): Map<string, string> {
-  const tokens = tokenize(ddl);
+function collationsOf(tokens: readonly Token[]): Map<string, string> {
   const open = tokens.findIndex((token) => isOp(token, '('));
   const collations = new Map<string, string>();
   if (open < 0) return collations;

@@ -94,7 +94,8 @@ function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], re
   }
   writer.text(` from ${quoteName(table.name)}`);
   const filters = refs.map((ref) => pushable(parsed.tokens, ref));
-  if (filters.some((filter) => filter.length === 0)) return writer.done();
+  const all = writer.done();
+  if (filters.some((filter) => filter.length === 0)) return all;
   for (const [i, filter] of filters.entries()) {
     writer.text(i === 0 ? ' where (' : ' or (');
     for (const [j, range] of filter.entries()) {
@@ -105,7 +106,8 @@ function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], re
     }
     writer.text(')');
   }
-  return writer.done();
+  const some = writer.done();
+  return some.slots.length <= MAX_PARAMS ? some : all;
 }
 
 /** Types that the column's affinity leaves as they are although they are not its own. */

@@ -1,7 +1,7 @@
 import type { OrderTerm, Parsed, Range } from '../sql/ast';
 import { readValue, unwrap, type ValueRef } from '../sql/conditions';
 import { columnsIn } from '../sql/functions';
-import { SqlWriter } from '../sql/template';
+import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { foldName, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
@@ -40,8 +40,13 @@ export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder):
   if (!terms) return undefined;
   const hidden = terms.reduce((count, term) => count + (term.large ? 2 : 1), 0);
   if ((bound.columns?.length ?? 0) + hidden > MAX_COLUMNS) return undefined;
+  // The hidden columns repeat the parameters of their expressions.
+  const template = [false, true]
+    .map((compact) => writeScatter(parsed, bound, core, terms, { limit, offset, compact }))
+    .find(({ slots }) => slots.length <= MAX_PARAMS);
+  if (!template) return undefined;
   return {
-    template: writeScatter(parsed, bound, core, terms, limit, offset),
+    template,
     reach: { kind: 'keys', keyspace: anchor.find().keyspace, keys: anchor.keySet() },
     order: terms.map(({ expr: _, ...key }) => key),
     limit,
@@ -118,11 +123,9 @@ function writeScatter(
   bound: BoundSelect,
   core: BoundCore,
   terms: readonly Term[],
-  limit: ValueRef | undefined,
-  offset: ValueRef | undefined,
-) {
+  { limit, offset, compact }: { limit: ValueRef | undefined; offset: ValueRef | undefined; compact: boolean },
+): Template {
   const { select } = bound;
-  const compact = parsed.paramCount > 100;
   const writer = new SqlWriter(parsed.sql, parsed.tokens);
   writer.copy({ from: 0, to: core.core.columnsEnd }, { compact });
   for (const [i, term] of terms.entries()) {

@@ -74,9 +74,9 @@ function planTwoPhase(parsed: Parsed, statement: Update, target: TableRef): TwoP
   const primaryKey = table.primaryKey.map(column);
   const verbAt = tokens.findIndex((token, i) => isWord(token, statement.kind) && isOutside(parsed, i));
   const find = new SqlWriter(sql, tokens).copy({ from: statement.range.from, to: verbAt });
-  find.text(` select cast(${column(table.placement.key.name)} as text) as "key"`);
-  find.text(`, ${primaryKey.map((name) => `${name} is null`).join(' or ')} as "incomplete"`);
-  find.text(`, json_array(${primaryKey.map(jsonOf).join(', ')}) as "row"`);
+  find.text(` select cast(${column(table.placement.key.name)} as text) as "__shard_key"`);
+  find.text(`, ${primaryKey.map((name) => `${name} is null`).join(' or ')} as "__shard_incomplete"`);
+  find.text(`, json_array(${primaryKey.map(jsonOf).join(', ')}) as "__shard_row"`);
   find.text(` from ${quoteName(table.name)} as ${quoteName(target.alias)} `);
   if (statement.whereClause) find.copy(statement.whereClause);
   if (statement.tail) find.text(' ').copy(statement.tail);

@@ -16,13 +16,17 @@ export const valueAt = (path: string): string =>
 /** The rows of `json_each(?)` over {@link jsonText}. */
 export const LISTED_VALUE = `case type when 'array' then unhex(value->>0) else value end`;
 
-/** A bound value as JSON text, in the same form. Infinities and NaN become null, as they do when D1 binds them. */
+/**
+ * A bound value as JSON text, in the same form. As when D1 binds them, numbers are REAL, and infinities and NaN are null
+ * (seen on the local runtime).
+ */
 export function jsonText(value: unknown): string {
   if (value instanceof ArrayBuffer) return `["${hexOf(new Uint8Array(value))}"]`;
   if (ArrayBuffer.isView(value))
     return `["${hexOf(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))}"]`;
   if (Array.isArray(value)) return `["${hexOf(value)}"]`;
-  return JSON.stringify(value) ?? 'null';
+  const text = JSON.stringify(value) ?? 'null';
+  return typeof value === 'number' && /^-?\d+$/.test(text) ? `${text}.0` : text;
 }
 
 const hexOf = (bytes: Iterable<number>): string =>

@@ -60,12 +60,14 @@ export class Reader {
     return inside;
   }
 
-  /** A comma-separated list of names in parentheses. */
+  /** A comma-separated list of names in parentheses; of a qualified one, `t.a`, the last part. */
   names(): string[] {
     const inner = new Reader(this.sql, this.tokens, this.parens());
     const list: string[] = [];
     while (!inner.done) {
-      list.push(inner.name());
+      let name = inner.name();
+      while (inner.takeOp('.')) name = inner.name();
+      list.push(name);
       while (!inner.done && !isOp(inner.peek(), ',')) inner.step();
       inner.takeOp(',');
     }

@@ -85,7 +85,7 @@ export class SqlWriter {
   }
 
   done(): Template {
-    return { sql: this.#sql, slots: this.#slots };
+    return { sql: this.#sql, slots: [...this.#slots] };
   }
 }
 

@@ -1,9 +1,11 @@
 import * as schema from '../schema';
-import { type QueryEvent, shardedDrizzle } from '../src';
+import { type ShardedConfig, shardedDrizzle } from '../src';
 import type { Bindings } from './bindings';
 
+type Options = Pick<ShardedConfig, 'onQuery' | 'rehearseWrites'>;
+
 /** The three databases as one. Everything below this line of the example is ordinary Drizzle. */
-export function openDatabase(env: Bindings, onQuery: (event: QueryEvent) => void = () => {}) {
+export function openDatabase(env: Bindings, options: Options = {}) {
   return shardedDrizzle({
     schema,
     shards: { 'db-east': env.DB_EAST, 'db-west': env.DB_WEST, 'db-central': env.DB_CENTRAL },
@@ -12,7 +14,7 @@ export function openDatabase(env: Bindings, onQuery: (event: QueryEvent) => void
       visits: { key: 'userId' },
       countries: { replicated: true },
     },
-    onQuery,
+    ...options,
   });
 }
 

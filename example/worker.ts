@@ -32,7 +32,7 @@ let database: Database | undefined;
 
 app.use(contextStorage());
 app.use(async (c, next) => {
-  database ??= openDatabase(c.env, (event) => tryGetContext<App>()?.var.trace.record(event));
+  database ??= openDatabase(c.env, { onQuery: (event) => tryGetContext<App>()?.var.trace.record(event) });
   c.set('db', database);
   c.set('trace', new Trace());
   await next();

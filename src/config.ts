@@ -70,6 +70,11 @@ export interface ShardedConfig<
   concurrency?: number;
   /** A batch that writes to several shards: refuse it (default), or run one atomic batch on each. */
   crossShardBatch?: 'refuse' | 'per-shard';
+  /**
+   * Try a write to several shards on each of them first, rolled back, so that what a constraint refuses nobody has written.
+   * Default true. It costs such writes a second round trip; writes to one shard never pay. Bulk loads may turn it off.
+   */
+  rehearseWrites?: boolean;
   limits?: Limits;
   /** Called after each statement. Keep it cheap; it may not throw. */
   onQuery?: (event: QueryEvent) => void;

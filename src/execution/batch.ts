@@ -1,10 +1,12 @@
 import { UnknownTableError, UnsupportedStatementError } from '../errors';
 import type { Plan } from '../plan/plan';
 import { planTableCopy } from '../plan/plan-statement';
+import { mergeBroadcast, mergeInsert, mergeScatter } from './results';
 import type { Route } from './route';
 import { crossShard } from './route-write';
-import { type Executor, mergeBroadcast, mergeInsert, mergeScatter, writeAll } from './run';
+import type { Executor } from './run';
 import type { BoundStatement, ShardRows } from './shard-set';
+import { writeParts } from './write';
 
 interface Planned {
   readonly statement: BoundStatement;
@@ -136,10 +138,10 @@ async function runParts(
     if (route.kind === 'broadcast') return route.shards.map((shard) => add(shard, route.statements));
     throw new TypeError(`a ${route.kind} cannot be part of a batch`);
   });
-  const parts = [...queues].map(([shard, list]) => ({ shard, list }));
-  const results = await writeAll(executor.shards, parts, tables, ({ shard, list }) =>
-    executor.shards.batch(shard, list, tables),
-  );
+  const parts = [...queues].map(([shard, list]) => ({ shard, statements: list }));
+  const rehearse = executor.cluster.rehearseWrites && !planned.some(({ plan }) => isDdl(plan));
+  const options = { format: 'objects', tables, rehearse, firstAlone: false } as const;
+  const results = await writeParts(executor.shards, parts, options);
   if (planned.some(({ plan }) => isDdl(plan))) executor.forget();
   const byShard = new Map(parts.map((part, i) => [part.shard, results[i] ?? []]));
   return planned.map(({ route }, i) => {

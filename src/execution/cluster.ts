@@ -32,6 +32,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     plans: new PlanCache(),
     limits,
     crossShardBatch: config.crossShardBatch ?? 'refuse',
+    rehearseWrites: config.rehearseWrites ?? true,
   };
   const databases = new Map(Object.entries(config.shards));
   const over = (clients: ReadonlyMap<string, ShardClient>) => new Executor(cluster, new ShardSet(clients, concurrency));

@@ -1,11 +1,11 @@
-import { PartialWriteError, ShardKeyError, type ShardOutcome, ShardQueryError, SqlSyntaxError } from '../errors';
+import { ShardKeyError, SqlSyntaxError } from '../errors';
 import { type Layout, TablesNeeded } from '../layout/layout';
-import { hiddenColumns, mergeRows } from '../merge/merge-rows';
 import { canonicalKey } from '../placement/key';
 import type { Placement } from '../placement/placement';
 import type { Plan } from '../plan/plan';
 import { type GatherLimits, gather } from './gather';
 import type { PlanCache } from './plan-cache';
+import { joinResults, mergeBroadcast, mergeInsert, mergeScatter } from './results';
 import {
   type BroadcastRoute,
   type InsertRoute,
@@ -16,7 +16,8 @@ import {
   type TwoPhaseRoute,
 } from './route';
 import { routeEvery, routeInsert, routeWrite, writesByPrimaryKey } from './route-write';
-import { type BoundStatement, emptyMeta, mergeMeta, type RowFormat, type ShardRows, type ShardSet } from './shard-set';
+import type { BoundStatement, RowFormat, ShardRows, ShardSet } from './shard-set';
+import { type Part, writeParts } from './write';
 
 /** Everything that running statements needs, made once per configuration. */
 export interface Cluster {
@@ -25,6 +26,7 @@ export interface Cluster {
   readonly plans: PlanCache;
   readonly limits: GatherLimits;
   readonly crossShardBatch: 'refuse' | 'per-shard';
+  readonly rehearseWrites: boolean;
 }
 
 /** Runs statements over one set of shards: the databases themselves, or sessions of them. */
@@ -138,18 +140,15 @@ export class Executor {
   }
 
   async #broadcast(route: BroadcastRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    const { statements } = route;
+    const { statements, same, ddl } = route;
     const parts = route.shards.map((shard) => ({ shard, statements }));
-    if (!route.same) return mergeBroadcast(route, await this.#write(parts, format, tables));
-    // Where every shard does the same, what the first refuses (a constraint) nobody has written yet.
-    const [first, ...others] = parts as [Part, ...Part[]];
-    if (route.ddl) this.forget();
+    const rehearse = this.cluster.rehearseWrites && !ddl;
+    if (ddl) this.forget();
     try {
-      const results = [await this.#send(first, format, tables)];
-      if (others.length > 0) results.push(...(await this.#write(others, format, tables, first.shard)));
-      return mergeBroadcast(route, results);
+      const options = { format, tables, rehearse, firstAlone: same };
+      return mergeBroadcast(route, await writeParts(this.shards, parts, options));
     } finally {
-      if (route.ddl) this.forget();
+      if (ddl) this.forget();
     }
   }
 
@@ -180,20 +179,9 @@ export class Executor {
     return joinResults((await this.#write(parts, format, tables)).flat());
   }
 
-  /** One statement keeps the row format that was asked for; several are one transaction, whose rows D1 gives as objects. */
-  async #send({ shard, statements }: Part, format: RowFormat, tables: readonly string[]): Promise<ShardRows[]> {
-    const [only, ...more] = statements as [BoundStatement, ...BoundStatement[]];
-    if (more.length > 0) return this.shards.batch(shard, statements, tables);
-    return [await this.shards.rows(shard, only, format, tables)];
-  }
-
-  #write(
-    parts: readonly Part[],
-    format: RowFormat,
-    tables: readonly string[],
-    applied?: string,
-  ): Promise<ShardRows[][]> {
-    return writeAll(this.shards, parts, tables, (part) => this.#send(part, format, tables), applied);
+  #write(parts: readonly Part[], format: RowFormat, tables: readonly string[]): Promise<ShardRows[][]> {
+    const rehearse = this.cluster.rehearseWrites;
+    return writeParts(this.shards, parts, { format, tables, rehearse, firstAlone: false });
   }
 
   /** Forgets plans and shapes: a schema change may have made them untrue. */
@@ -201,96 +189,4 @@ export class Executor {
     this.cluster.plans.clear();
     this.cluster.layout.forget();
   }
-}
-
-/** What one shard has to run of a write. */
-interface Part {
-  readonly shard: string;
-  readonly statements: readonly BoundStatement[];
-}
-
-/**
- * Writes on several shards. All are waited for; when only some succeeded, it says which. `applied` names a shard that was
- * written before.
- */
-export async function writeAll<T extends { readonly shard: string }>(
-  shards: ShardSet,
-  parts: readonly T[],
-  tables: readonly string[],
-  run: (part: T) => Promise<ShardRows[]>,
-  applied?: string,
-): Promise<ShardRows[][]> {
-  const settled = await shards.forEach(parts, async (part) => {
-    try {
-      return { results: await run(part) };
-    } catch (error) {
-      return { error: error instanceof ShardQueryError ? error : new ShardQueryError(part.shard, error, { tables }) };
-    }
-  });
-  const outcomes = settled.map((one, i): ShardOutcome => {
-    const { shard } = parts[i] as T;
-    return one.error ? { shard, error: one.error } : { shard, changes: changesOf(one.results) };
-  });
-  const failed = outcomes.find((outcome) => outcome.error);
-  if (failed?.error) {
-    if (applied === undefined && outcomes.every((outcome) => outcome.error)) throw failed.error;
-    throw new PartialWriteError([...(applied === undefined ? [] : [{ shard: applied }]), ...outcomes], { tables });
-  }
-  return settled.flatMap((one) => (one.results ? [one.results] : []));
-}
-
-/** Rows as arrays come without a meta; what RETURNING gave was changed. */
-const changesOf = (results: readonly ShardRows[]): number =>
-  results.reduce((sum, { meta, rows }) => sum + Math.max(meta.changes, rows.length), 0);
-
-export function mergeScatter(route: ScatterRoute, results: readonly ShardRows[]): ShardRows {
-  const hidden = hiddenColumns(route.order);
-  const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
-  return {
-    columns: hidden > 0 ? columns.slice(0, -hidden) : columns,
-    rows: mergeRows(
-      results.map((result) => result.rows),
-      route.order,
-      route.offset,
-      route.limit,
-    ),
-    meta: mergeMeta(results.map((result) => result.meta)),
-  };
-}
-
-/** Puts the rows of RETURNING back into the order of the VALUES. */
-export function mergeInsert(route: InsertRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
-  const meta = mergeMeta(results.flat().map((result) => result.meta));
-  if (!route.returning) return { columns: [], rows: [], meta };
-  const columns = results.flat().find((result) => result.columns.length > 0)?.columns ?? [];
-  const placed: { readonly at: number; readonly row: readonly unknown[] }[] = [];
-  for (const [i, part] of route.parts.entries()) {
-    const waiting = [...part.rows];
-    for (const row of (results[i] ?? []).flatMap((result) => result.rows)) {
-      // A conflict may have dropped rows: the next one with this row's key is it.
-      const next = route.returnsKey ? waiting.findIndex((at) => route.keys[at] === String(row.at(-1))) : 0;
-      const [at] = waiting.splice(Math.max(next, 0), 1);
-      placed.push({ at: at ?? route.keys.length, row: route.returnsKey ? row.slice(0, -1) : row });
-    }
-  }
-  placed.sort((a, b) => a.at - b.at);
-  return {
-    columns: route.returningNames ?? (route.returnsKey ? columns.slice(0, -1) : columns),
-    rows: placed.map((one) => one.row),
-    meta,
-  };
-}
-
-/** A replicated table answers once, not once per shard. */
-export function mergeBroadcast(route: BroadcastRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
-  return joinResults(route.same ? (results[0] ?? []) : results.flat());
-}
-
-function joinResults(results: readonly ShardRows[]): ShardRows {
-  const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
-  return {
-    columns,
-    rows: results.flatMap((result) => result.rows),
-    meta: results.length > 0 ? mergeMeta(results.map((result) => result.meta)) : emptyMeta(),
-  };
 }

@@ -100,8 +100,12 @@ describe('a batch', () => {
   });
 
   it("with 'per-shard' says which shards applied it when one fails", async () => {
-    const d1 = shardedD1({ shards: threeShards, tables: world.rules, crossShardBatch: 'per-shard' });
-    const error = await failureOf(batch(d1, ['update users set age = 1', "insert into users (id) values ('u1')"]));
+    const config = { shards: threeShards, tables: world.rules, crossShardBatch: 'per-shard' } as const;
+    const statements = ['update users set age = 1', "insert into users (id) values ('u1')"];
+    const before = await contents(threeShards, 'users');
+    expect(await failureOf(batch(shardedD1(config), statements))).toMatchObject({ code: 'SHARD_QUERY' });
+    expect(await contents(threeShards, 'users')).toEqual(before);
+    const error = await failureOf(batch(shardedD1({ ...config, rehearseWrites: false }), statements));
     expect(error).toMatchObject({ code: 'PARTIAL_WRITE', failed: [{ shard: expect.any(String) }] });
     expect(error).toMatchObject({ applied: [{ changes: expect.any(Number) }, { changes: expect.any(Number) }] });
   });

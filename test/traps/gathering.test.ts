@@ -12,6 +12,7 @@ beforeAll(async () => {
   world = await makeWorld(
     [
       `create table vals (id text primary key, i integer, r real, t text, n numeric, b, z text collate rtrim)`,
+      'create table exact (id text primary key, a any, n integer) strict',
       'create table wide (id text primary key, ' +
         `${Array.from({ length: 40 }, (_, i) => `c${i} ${['integer', 'text', 'blob', 'real'][i % 4]}`).join(', ')})`,
     ],
@@ -25,6 +26,7 @@ beforeAll(async () => {
       `insert into vals values ('g', 9007199254740992.0, 123456789.123456789, '{"a":1}', '1e2', 9007199254740993, '   ')`,
       `insert into vals values ('h', -9007199254740993, 5e-324, '\\u0041"', ' 7 ', 1.7976931348623157e308, 'z')`,
       "insert into vals values ('i', x'31', 2, char(55295, 57344, 65536), 'one', x'05', 'zz')",
+      "insert into exact values ('a', '1', 1), ('b', 1, 2), ('c', x'01', 3), ('d', 1.0, 4), ('e', '1', 5)",
       `insert into wide (id, c0, c1, c2, c3, c38, c39) values ('a', 1, 'x', x'01', 0.5, x'6869', 7),
         ('b', 'text', 'y', 'not a blob', 1, null, 'real?'), ('c', 9007199254740993, null, 3, 9e999, x'', -0.0)`,
     ],
@@ -68,6 +70,9 @@ describe('comparisons keep the affinity and collation of the column', () => {
     'select max(i), min(i), max(r), min(r), max(t), min(t), max(b), min(b), max(n), min(n) from vals',
     'select id, sum(i + 0.0) from vals group by id having sum(i) is not null order by id',
     "select quote(sum(i)), quote(max(i + 1000)) from vals where id in ('e', 'f')",
+    "select id from exact where a = (select a from exact where id = 'a') order by id",
+    'select a.id, c.id from exact a join exact c on a.a = c.a and a.id < c.id',
+    'select min(id), count(*) from exact group by a order by 1',
     "select typeof(sum(n)), typeof(avg(i)), typeof(total(i)) from vals where id in ('b', 'c')",
   ])('%s', (sql) => expectSame(world, sql).then(() => undefined));
 });

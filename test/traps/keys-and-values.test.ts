@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { plain } from '../support/shards';
 import {
+  bound,
   contents,
   expectRefused,
   expectSame,
@@ -153,6 +154,38 @@ describe('setting the shard key', () => {
     const sql = 'update numbers set id = ? where v = 7';
     await expectRefused(world, 'SHARD_KEY_CHANGE', 'numbers', sql, '9007199254740992');
     await expectSameWrite(world, 'numbers', sql, '9007199254740993');
+  });
+});
+
+describe('values that each shard would fill in by itself', () => {
+  beforeEach(async () => {
+    world = await makeWorld(
+      [
+        'create table made (code text primary key, at text default (hex(randomblob(8))), n integer default 5)',
+        'create table counted (id integer primary key autoincrement, v text)',
+      ],
+      [],
+      { made: { replicated: true } },
+    );
+  });
+
+  it.each<[string, string, ...unknown[]]>([
+    ['counted', "insert into counted (v) values ('a')"],
+    ['counted', "insert into counted values (null, 'a')"],
+    ['counted', 'insert into counted (id, v) values (?, ?)', null, 'a'],
+    ['made', "insert into made (code) values ('a')"],
+    ['made', "insert into made (code, at) values ('a', hex(randomblob(8)))"],
+    ['made', "insert into made (code, at) values ('a', strftime('%s', 'now'))"],
+    ['made', "insert into made (code, at) values ('a', current_timestamp)"],
+  ])('are refused in %s: %s', async (table, sql, ...params) => {
+    const error = await failureOf(bound(world.three, sql, params).run());
+    expect(['SHARD_KEY', 'UNSUPPORTED_STATEMENT']).toContain(error.code);
+    expect(await contents(threeShards, table)).toEqual([]);
+  });
+
+  it('are taken when they are given', async () => {
+    await expectSameWrite(world, 'made', "insert into made (code, at) values ('a', 'x'), ('b', 'y') returning *");
+    await expectSameWrite(world, 'counted', "insert into counted (id, v) values (5, 'a'), (6, 'b'), (7, 'c')");
   });
 });
 

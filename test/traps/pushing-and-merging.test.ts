@@ -8,6 +8,8 @@ const same = (sql: string): Promise<void> => expectSame(world, sql).then(() => u
 const sameWith = (sql: string, params: readonly unknown[]): Promise<void> =>
   expectSame(world, sql, ...params).then(() => undefined);
 
+const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `u${i}`);
+
 describe('reading', () => {
   beforeAll(async () => {
     world = await standardWorld();
@@ -163,6 +165,29 @@ describe('reading', () => {
       for (const database of [plain, world.one, world.three]) await failureOf(bound(database, sql, params).all());
     }
   });
+
+  it.each<[string, (marks: (count: number) => string) => string, unknown[]]>([
+    ['in a list', (marks) => `order by case when id in (${marks(30)}) then 0 else 1 end, id`, ids(30)],
+    [
+      'in a CASE',
+      () =>
+        `order by case ${ids(20)
+          .map(() => 'when id = ? then ?')
+          .join(' ')} end, id`,
+      ids(20).flatMap((id, i) => [id, i]),
+    ],
+    ['beside a list', (marks) => `where id in (${marks(97)}) order by age + ?, id limit ?`, [...ids(97), 3, 5]],
+    [
+      'beside many ORs',
+      () =>
+        `where ${ids(90)
+          .map(() => 'id = ?')
+          .join(' or ')} order by age, id`,
+      ids(90),
+    ],
+  ])('many parameters %s of an ordered statement', (_where, write, params) =>
+    sameWith(`select id from users ${write((count) => Array.from({ length: count }, () => '?').join(', '))}`, params),
+  );
 
   it('pages without ORDER BY are stable and complete', async () => {
     const seen: unknown[] = [];

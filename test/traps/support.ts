@@ -36,8 +36,6 @@ export async function makeWorld(
   rows: readonly string[] = [],
   rules: Rules = {},
 ): Promise<World> {
-  // A reset of databases that nobody has opened since the last reset may come late, after the tables were made.
-  await Promise.all([plain, ...shardDatabases].map((database) => database.prepare('select 1').run()));
   await resetDatabases();
   await migrate(...tables);
   const world = {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { plain } from '../support/shards';
-import { expectRefused, expectSameContents, expectSameWrite, standardWorld, type World } from './support';
+import { expectRefused, expectSameContents, expectSameWrite, makeWorld, standardWorld, type World } from './support';
 
 let world: World;
 
@@ -113,6 +113,47 @@ describe('writes of some rows', () => {
     await expectSameWrite(world, 'posts', more);
     await expectSameWrite(world, 'posts', "delete from posts where id in (select min(id) from posts where id > 'q')");
     await expectSameWrite(world, 'posts', "update posts set title = 'top' where id > 'q' order by id desc limit 1");
+  });
+
+  it.each([
+    'delete from kv order by key limit 1',
+    'update kv set x = 99 where x > 0 order by "key" desc limit 2',
+    'update kv set x = 99 order by "row", id limit 3',
+    'delete from kv order by incomplete desc limit 1',
+    'delete from kv where key = (select max(key) from kv) returning key, row',
+  ])('of a table whose columns have any name: %s', async (sql) => {
+    const columns = 'id text primary key, key integer, "row" text, incomplete integer, x integer';
+    const rows = Array.from(
+      { length: 9 },
+      (_, i) => `('k${i}', ${(i * 7) % 9}, '${(i * 5) % 9}', ${(i * 4) % 9}, ${i})`,
+    );
+    world = await makeWorld([`create table kv (${columns})`], [`insert into kv values ${rows.join(', ')}`]);
+    await expectSameWrite(world, 'kv', sql);
+  });
+
+  it.each([
+    ['comp', 'delete from comp where c = (select min(c) from comp)'],
+    ['comp', "update comp set c = 'new' where b = (select max(b) from comp) returning a, b"],
+    ['comp', 'delete from comp order by b desc, a limit 2'],
+    ['blobs', 'delete from blobs where v >= (select max(v) - 1 from blobs)'],
+    ['blobs', 'delete from blobs order by v limit 3'],
+    ['blobs', 'update blobs set v = v * 10 where v < (select avg(v) from blobs) returning v'],
+    ['longs', 'delete from longs where v = (select min(v) from longs)'],
+  ])('of a table with an unusual primary key, %s: %s', async (table, sql) => {
+    world = await makeWorld(
+      [
+        'create table comp (a text, b integer, c text, primary key (a, b)) without rowid',
+        'create table blobs (id blob primary key, owner text, v integer)',
+        'create table longs (id int primary key, v)',
+      ],
+      [
+        "insert into comp values ('p', 1, 'x'), ('p', 2, 'y'), ('q', 1, 'z'), ('r', 1, 'x'), ('s', 5, 'w')",
+        "insert into blobs values (x'01', 'p', 1), (x'0203', 'q', 2), ('text', 'r', 3), (5, 's', 4), (x'', 't', 5)",
+        'insert into longs values (9007199254740993, 1), (9007199254740992, 2), (3, 3)',
+      ],
+      { comp: { key: 'a' }, blobs: { key: 'owner' } },
+    );
+    await expectSameWrite(world, table, sql);
   });
 
   it.each([

@@ -1,0 +1,55 @@
+import { hiddenColumns, mergeRows } from '../merge/merge-rows';
+import type { BroadcastRoute, InsertRoute, ScatterRoute } from './route';
+import { emptyMeta, mergeMeta, type ShardRows } from './shard-set';
+
+export function mergeScatter(route: ScatterRoute, results: readonly ShardRows[]): ShardRows {
+  const hidden = hiddenColumns(route.order);
+  const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
+  return {
+    columns: hidden > 0 ? columns.slice(0, -hidden) : columns,
+    rows: mergeRows(
+      results.map((result) => result.rows),
+      route.order,
+      route.offset,
+      route.limit,
+    ),
+    meta: mergeMeta(results.map((result) => result.meta)),
+  };
+}
+
+/** Puts the rows of RETURNING back into the order of the VALUES. */
+export function mergeInsert(route: InsertRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
+  const meta = mergeMeta(results.flat().map((result) => result.meta));
+  if (!route.returning) return { columns: [], rows: [], meta };
+  const columns = results.flat().find((result) => result.columns.length > 0)?.columns ?? [];
+  const placed: { readonly at: number; readonly row: readonly unknown[] }[] = [];
+  for (const [i, part] of route.parts.entries()) {
+    const waiting = [...part.rows];
+    for (const row of (results[i] ?? []).flatMap((result) => result.rows)) {
+      // A conflict may have dropped rows: the next one with this row's key is it.
+      const next = route.returnsKey ? waiting.findIndex((at) => route.keys[at] === String(row.at(-1))) : 0;
+      const [at] = waiting.splice(Math.max(next, 0), 1);
+      placed.push({ at: at ?? route.keys.length, row: route.returnsKey ? row.slice(0, -1) : row });
+    }
+  }
+  placed.sort((a, b) => a.at - b.at);
+  return {
+    columns: route.returningNames ?? (route.returnsKey ? columns.slice(0, -1) : columns),
+    rows: placed.map((one) => one.row),
+    meta,
+  };
+}
+
+/** A replicated table answers once, not once per shard. */
+export function mergeBroadcast(route: BroadcastRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
+  return joinResults(route.same ? (results[0] ?? []) : results.flat());
+}
+
+export function joinResults(results: readonly ShardRows[]): ShardRows {
+  const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
+  return {
+    columns,
+    rows: results.flatMap((result) => result.rows),
+    meta: results.length > 0 ? mergeMeta(results.map((result) => result.meta)) : emptyMeta(),
+  };
+}

@@ -87,6 +87,11 @@ const PAGE_OF_USERS = answer(
 );
 const POSTS = answer(['id', 'user_id', 'title'], posts);
 const USER_WITH_POSTS = answer(['id', 'name', 'email', 'posts'], [[...user(1), JSON.stringify(posts)]]);
+const USERS_COLUMNS = answer(
+  ['name', 'type', 'pk', 'hidden', 'dflt_value'],
+  ['id', 'name', 'email'].map((name, index) => [name, 'TEXT', index === 0 ? 1 : 0, 0, null]),
+);
+const USERS_TABLE = answer(['name', 'type', 'sql'], [['users', 'table', 'create table users (id text primary key)']]);
 const NOTHING = answer([], []);
 
 function answer(columns: string[], rows: unknown[][]): Answer {
@@ -99,6 +104,10 @@ function answer(columns: string[], rows: unknown[][]): Answer {
 
 function answerTo(sql: string): Answer {
   if (!sql.startsWith('select')) return NOTHING;
+  // What the library asks, once, of a table that it takes apart.
+  if (sql.includes('pragma_table_xinfo')) return USERS_COLUMNS;
+  if (sql.includes('sqlite_master')) return USERS_TABLE;
+  if (sql.includes('pragma_index_list')) return NOTHING;
   if (sql.includes('json_group_array')) return USER_WITH_POSTS;
   if (sql.includes('from "posts"')) return POSTS;
   return sql.includes('order by') ? PAGE_OF_USERS : ONE_USER;

@@ -99,9 +99,17 @@ export class GatherLimitError extends ShardedDrizzleError {
 
 /** One shard failed. The message begins with D1's own, which is also the `cause`; `shard` names the database. */
 export class ShardQueryError extends ShardedDrizzleError {
-  constructor(shard: string, cause: unknown, details: ErrorDetails = {}) {
+  constructor(shard: string, cause: unknown, details: ErrorDetails = {}, code = 'SHARD_QUERY') {
     const said = cause instanceof Error ? cause.message : String(cause);
-    super('SHARD_QUERY', `${said} (on shard ${shard})`, { ...details, shard, cause });
+    super(code, `${said} (on shard ${shard})`, { ...details, shard, cause });
+  }
+}
+
+/** The answer to a write was lost: it may have been applied, or not. It was not repeated, as it could apply twice. */
+export class UnknownOutcomeError extends ShardQueryError {
+  constructor(shard: string, cause: unknown, details: ErrorDetails = {}) {
+    const remedy = 'Read the rows to see whether it was applied, before writing again.';
+    super(shard, cause, { remedy, ...details }, 'UNKNOWN_OUTCOME');
   }
 }
 

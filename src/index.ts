@@ -12,6 +12,7 @@ export {
   ShardQueryError,
   SqlSyntaxError,
   TransactionError,
+  UnknownOutcomeError,
   UnknownTableError,
   UnsupportedStatementError,
 } from './errors';

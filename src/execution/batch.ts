@@ -140,7 +140,8 @@ async function runParts(
   });
   const parts = [...queues].map(([shard, list]) => ({ shard, statements: list }));
   const rehearse = executor.cluster.rehearseWrites && !planned.some(({ plan }) => isDdl(plan));
-  const options = { format: 'objects', tables, rehearse, firstAlone: false } as const;
+  const write = !planned.every(({ plan }) => plan.kind === 'read');
+  const options = { format: 'objects', tables, write, rehearse: rehearse && write, firstAlone: false } as const;
   const results = await writeParts(executor.shards, parts, options);
   if (planned.some(({ plan }) => isDdl(plan))) executor.forget();
   const byShard = new Map(parts.map((part, i) => [part.shard, results[i] ?? []]));

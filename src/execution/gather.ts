@@ -38,7 +38,7 @@ export async function gather(
   const jobs = route.fetches.flatMap((fetch, i) => fetch.shards.map((shard) => ({ i, shard, ...fetch })));
   const results = await shards.forEach(jobs, async ({ shard, statement, table }) => {
     const capped = { sql: `${statement.sql} limit ${limits.rows + 1}`, params: statement.params };
-    const { rows } = await shards.rows(shard, capped, 'arrays', tables);
+    const { rows } = await shards.rows(shard, capped, 'arrays', { tables, write: false });
     const encoded = rows.map(([, ...arrays]) => (arrays.length === 1 ? String(arrays[0]) : `[${arrays.join(',')}]`));
     counted.rows += rows.length;
     for (const row of encoded) counted.bytes += row.length;

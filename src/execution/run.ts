@@ -52,8 +52,11 @@ export class Executor {
   async #ask(names: readonly string[], sql: string): Promise<void> {
     const { layout, placement, plans } = this.cluster;
     for (const name of names) {
-      const changed = await this.shards.on(placement.shards[0] as string, names, sql, (client) =>
-        layout.discover(name, client),
+      const changed = await this.shards.on(
+        placement.shards[0] as string,
+        sql,
+        { tables: names, write: false },
+        (client) => layout.discover(name, client),
       );
       if (changed) plans.clear();
     }
@@ -112,12 +115,12 @@ export class Executor {
   run(route: Route, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
     switch (route.kind) {
       case 'single':
-        return this.shards.rows(route.shard, route.statement, format, tables);
+        return this.shards.rows(route.shard, route.statement, format, { tables, write: route.write });
       case 'scatter':
         return this.#scatter(route, format, tables);
       case 'gather':
         return gather(route, this.shards, this.cluster.limits, tables).then((finish) =>
-          this.shards.rows(route.finishOn, finish, format, tables),
+          this.shards.rows(route.finishOn, finish, format, { tables, write: false }),
         );
       case 'insert':
         return this.#insert(route, format, tables);
@@ -130,7 +133,7 @@ export class Executor {
 
   async #scatter(route: ScatterRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
     const results = await this.shards.forEach(route.shards, (shard) =>
-      this.shards.rows(shard, route.statement, format, tables),
+      this.shards.rows(shard, route.statement, format, { tables, write: false }),
     );
     return mergeScatter(route, results);
   }

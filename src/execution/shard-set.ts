@@ -1,4 +1,5 @@
-import { ShardedDrizzleError, ShardQueryError } from '../errors';
+import { ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
+import { outcomeOf, withRetries } from './retry';
 
 /** What is needed of a D1 database, or of a session of one. */
 export type ShardClient = Pick<D1Database, 'prepare' | 'batch'>;
@@ -15,6 +16,12 @@ export interface ShardRows {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly unknown[])[];
   readonly meta: Meta;
+}
+
+/** What a statement is for: errors name its tables, and only reads may be repeated blindly. */
+export interface Purpose {
+  readonly tables: readonly string[];
+  readonly write: boolean;
 }
 
 export type Meta = D1Meta & Record<string, unknown>;
@@ -35,22 +42,24 @@ export class ShardSet {
     return params.length > 0 ? statement.bind(...params) : statement;
   }
 
-  /** Runs something on one shard; what it throws says which shard it was. */
+  /** Runs something on one shard, again after transient errors where that is safe; what it throws names the shard. */
   async on<T>(
     shard: string,
-    tables: readonly string[],
     sql: string,
+    { tables, write }: Purpose,
     run: (client: ShardClient) => Promise<T>,
   ): Promise<T> {
     try {
-      return await run(this.client(shard));
+      return await withRetries(write, () => run(this.client(shard)));
     } catch (error) {
-      throw error instanceof ShardedDrizzleError ? error : new ShardQueryError(shard, error, { tables, sql });
+      if (error instanceof ShardedDrizzleError) throw error;
+      const isUnknown = write && outcomeOf(error) === 'unknown';
+      throw new (isUnknown ? UnknownOutcomeError : ShardQueryError)(shard, error, { tables, sql });
     }
   }
 
-  rows(shard: string, statement: BoundStatement, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    return this.on(shard, tables, statement.sql, async () => {
+  rows(shard: string, statement: BoundStatement, format: RowFormat, purpose: Purpose): Promise<ShardRows> {
+    return this.on(shard, statement.sql, purpose, async () => {
       if (format === 'objects') return fromObjects(await this.prepare(shard, statement).all());
       const [columns, ...rows] = await this.prepare(shard, statement).raw({ columnNames: true });
       return { columns: columns as string[], rows: rows as unknown[][], meta: emptyMeta() };
@@ -58,8 +67,8 @@ export class ShardSet {
   }
 
   /** Several statements on one shard: one transaction, one round trip. */
-  batch(shard: string, statements: readonly BoundStatement[], tables: readonly string[]): Promise<ShardRows[]> {
-    return this.on(shard, tables, statements[0]?.sql ?? '', async (client) => {
+  batch(shard: string, statements: readonly BoundStatement[], purpose: Purpose): Promise<ShardRows[]> {
+    return this.on(shard, statements[0]?.sql ?? '', purpose, async (client) => {
       const results = await client.batch(statements.map((statement) => this.prepare(shard, statement)));
       return results.map(fromObjects);
     });

@@ -78,7 +78,8 @@ export class ShardedStatement implements D1PreparedStatement, BoundStatement {
     routed?.(route);
     if (route.kind !== 'single') return merged(await executor.run(route, format, plan.tables));
     const { shards } = executor;
-    return shards.on(route.shard, plan.tables, this.sql, () => direct(shards.prepare(route.shard, route.statement)));
+    const purpose = { tables: plan.tables, write: route.write };
+    return shards.on(route.shard, this.sql, purpose, () => direct(shards.prepare(route.shard, route.statement)));
   }
 }
 

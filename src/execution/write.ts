@@ -10,6 +10,8 @@ export interface Part {
 export interface WriteOptions {
   readonly format: RowFormat;
   readonly tables: readonly string[];
+  /** False for a batch of reads. Default true. */
+  readonly write?: boolean;
   /** Try it on every shard first, and roll back. */
   readonly rehearse: boolean;
   /** All parts do the same to the same rows, so what the first refuses the others would. */
@@ -45,7 +47,8 @@ async function rehearse(shards: ShardSet, parts: readonly Part[], tables: readon
   const raise = { sql: `select json_extract('{}', '${REHEARSED}')`, params: [] };
   await shards.forEach(parts, async ({ shard, statements }) => {
     try {
-      await shards.batch(shard, [...statements, raise], tables);
+      // Rolled back, it can be repeated like a read.
+      await shards.batch(shard, [...statements, raise], { tables, write: false });
     } catch (error) {
       if (!(error instanceof ShardQueryError) || !error.message.includes(REHEARSED)) throw error;
     }
@@ -56,11 +59,11 @@ async function rehearse(shards: ShardSet, parts: readonly Part[], tables: readon
 async function send(
   shards: ShardSet,
   { shard, statements }: Part,
-  { format, tables }: WriteOptions,
+  { format, tables, write = true }: WriteOptions,
 ): Promise<ShardRows[]> {
   const [only, ...more] = statements;
-  if (only && more.length === 0) return [await shards.rows(shard, only, format, tables)];
-  return shards.batch(shard, statements, tables);
+  if (only && more.length === 0) return [await shards.rows(shard, only, format, { tables, write })];
+  return shards.batch(shard, statements, { tables, write });
 }
 
 /** All parts are waited for; when only some succeeded, the error says which. */

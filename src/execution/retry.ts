@@ -1,0 +1,45 @@
+/**
+ * D1 errors that pass by themselves, as Cloudflare lists them: https://developers.cloudflare.com/d1/best-practices/retry-queries/
+ * `reached: false`: the database never saw the statement, so that a write may be repeated as well.
+ */
+const TRANSIENT: readonly { readonly text: string; readonly reached: boolean }[] = [
+  { text: 'Network connection lost', reached: true },
+  { text: 'storage caused object to be reset', reached: true },
+  { text: 'reset because its code was updated', reached: true },
+  { text: "Can't read from request stream", reached: true },
+  { text: 'Cannot resolve D1 DB due to transient issue', reached: false },
+];
+
+const ATTEMPTS = 4;
+const FIRST_DELAY_MS = 50;
+const MAX_DELAY_MS = 2000;
+
+/** What an error says of the statement that met it. */
+export type Outcome = 'final' | 'not-run' | 'unknown';
+
+/** Did the statement run? `unknown`: the answer was lost, and it may have. */
+export function outcomeOf(error: unknown): Outcome {
+  const message = error instanceof Error ? error.message : String(error);
+  const found = TRANSIENT.find(({ text }) => message.includes(text));
+  if (!found) return 'final';
+  return found.reached ? 'unknown' : 'not-run';
+}
+
+/**
+ * Runs something again while its errors are transient: a read always, a write only when it surely has not run. At most 4
+ * times, with jittered pauses of up to 50, 100 and 200 ms.
+ */
+export async function withRetries<T>(write: boolean, run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      const outcome = outcomeOf(error);
+      const mayRepeat = outcome === 'not-run' || (outcome === 'unknown' && !write);
+      if (!mayRepeat || attempt === ATTEMPTS) throw error;
+      await pause(Math.random() * Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS));
+    }
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,61 @@
+/** SQL around one value. */
+export const TEMPLATES_1 = [
+  'lower(?)',
+  'upper(?)',
+  'length(?)',
+  'trim(?)',
+  'abs(?)',
+  'typeof(?)',
+  'hex(?)',
+  'quote(?)',
+  'round(?, 1)',
+  'unicode(?)',
+  'substr(?, 1, 1)',
+  'substr(?, -2)',
+  'cast(? as text)',
+  'cast(? as integer)',
+  'cast(? as real)',
+  '(? collate nocase)',
+  '(0 - ?)',
+  '(? is null)',
+  '(+?)',
+  '(?)',
+  '(? + 1)',
+  "(? || '!')",
+];
+
+/** SQL of two values. */
+export const TEMPLATES_2 = [
+  'coalesce(?, ?)',
+  'nullif(?, ?)',
+  '(? || ?)',
+  '(? + ?)',
+  '(? - ?)',
+  '(? * ?)',
+  '(? / ?)',
+  '(? % ?)',
+  'max(?, ?)',
+  'min(?, ?)',
+  'instr(?, ?)',
+  '(? = ?)',
+];
+
+/** For LIKE and GLOB; D1 takes up to 50 bytes. */
+export const PATTERNS = [
+  'a%',
+  '%b',
+  '_',
+  '%',
+  '',
+  'A%',
+  '%😀%',
+  '1%',
+  'é%',
+  'É',
+  'u_',
+  '%1.0',
+  '*',
+  'a*',
+  '[a-z]*',
+  '?',
+];

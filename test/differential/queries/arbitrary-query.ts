@@ -65,6 +65,7 @@ function from({ origin, joined, condition: where }: Parts): fc.Arbitrary<From> {
     origin: joined,
     link: pickNumber,
     everyLink: fc.boolean(),
+    alsoFirst: fc.boolean(),
     also: maybe(fc.oneof({ weight: 2, arbitrary: condition(0) }, sameKey)),
   });
   return fc.record({ origin, joins: fc.array(join, { maxLength: 2 }), where: maybe(where, 55) });

@@ -104,7 +104,8 @@ function anyLink(source: Source, scope: readonly Field[], n: number): SQL {
 }
 
 function withAlso(context: Context, join: Join, scope: readonly Field[], on: SQL | undefined): SQL {
-  return and(on, join.also && buildCondition(context, scope, join.also)) ?? sql`true`;
+  const also = join.also && buildCondition(context, scope, join.also);
+  return (join.alsoFirst ? and(also, on) : and(on, also)) ?? sql`true`;
 }
 
 function joinOn(chain: Chain, kind: Exclude<Join['kind'], 'cross'>, { relation }: Source, on: SQL): Chain {

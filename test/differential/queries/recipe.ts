@@ -79,6 +79,7 @@ export interface Join {
   /** Which of the keys that both sides have; or all of them. */
   readonly link: number;
   readonly everyLink: boolean;
+  readonly alsoFirst: boolean;
   readonly also?: Condition | undefined;
 }
 

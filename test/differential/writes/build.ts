@@ -36,7 +36,7 @@ const KEYS: Readonly<Record<TableName, (keys: readonly [number, number, number])
   tags: ([a]) => ({ id: at([...TAG_IDS, 'new'], a) }),
   postTags: ([a, b, c]) => ({
     userId: at(USER_IDS, a),
-    postId: postId(at(USER_IDS, a), at(SLOTS, b)),
+    postId: postId(at(USER_IDS, a + b), at(SLOTS, b)),
     tagId: at(TAG_IDS, c),
   }),
   settings: ([a]) => ({ name: at([...SETTING_NAMES, 'new'], a) }),

@@ -28,7 +28,7 @@ export type TableRules<TSchema extends Record<string, unknown>, TShard extends s
 export interface Limits {
   /** Rows fetched from all shards together. Default 250,000. */
   gatherRows?: number;
-  /** Bytes of JSON fetched from all shards together. Default 24 MiB: a Worker has 128 MB. */
+  /** Characters of JSON fetched from all shards together. Default 24 Mi: a Worker has 128 MB. */
   gatherBytes?: number;
 }
 

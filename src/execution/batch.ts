@@ -37,7 +37,7 @@ export async function runBatch(
     planned.push(one);
   }
   const tables = [...new Set(planned.flatMap(({ plan }) => plan.tables))];
-  const shards = shardsOf(executor, planned);
+  const shards = batchShards(executor, planned);
   const [only, ...others] = shards;
   if (only !== undefined && others.length === 0) return runParts(executor, planned, tables, only);
   if (planned.every(({ plan }) => plan.kind === 'read')) {
@@ -50,7 +50,7 @@ export async function runBatch(
       (route.kind === 'broadcast' && route.same) ||
       isNeutral(plan) ||
       readsEverywhere(plan) ||
-      isMigration(planned, plan),
+      isPartOfMigration(planned, plan),
   );
   if (!same && executor.cluster.crossShardBatch === 'refuse') throw crossShard(shards, tables);
   for (const { route, statement } of planned) {
@@ -99,11 +99,11 @@ const isNeutral = (plan: Plan): boolean => plan.kind === 'every' && plan.neutral
 const readsEverywhere = (plan: Plan): boolean => plan.kind === 'read' && plan.reaches.length === 0;
 
 /** Beside DDL, an update or delete of every row is part of the migration. */
-const isMigration = (planned: readonly Planned[], plan: Plan): boolean =>
+const isPartOfMigration = (planned: readonly Planned[], plan: Plan): boolean =>
   planned.some((one) => isDdl(one.plan)) && (plan.kind === 'update' || plan.kind === 'delete') && plan.local;
 
 /** Every shard that the batch has to run on. What goes anywhere goes along. */
-function shardsOf(executor: Executor, planned: readonly Planned[]): readonly string[] {
+function batchShards(executor: Executor, planned: readonly Planned[]): readonly string[] {
   const shards = new Set<string>();
   for (const { route, plan } of planned) {
     if (isNeutral(plan) || readsEverywhere(plan)) continue;

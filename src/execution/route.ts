@@ -165,7 +165,7 @@ async function routeGather(
   };
 }
 
-export const rowidError = (tables: readonly string[], sql: string): UnsupportedStatementError =>
+const rowidError = (tables: readonly string[], sql: string): UnsupportedStatementError =>
   new UnsupportedStatementError('The statement names rowid, which every shard counts by itself.', {
     tables,
     sql,

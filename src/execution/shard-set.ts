@@ -97,7 +97,7 @@ export class ShardSet {
   }
 }
 
-export function fromObjects(result: D1Result): ShardRows {
+function fromObjects(result: D1Result): ShardRows {
   const objects = (result.results ?? []) as Record<string, unknown>[];
   return {
     columns: Object.keys(objects[0] ?? {}),

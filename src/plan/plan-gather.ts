@@ -86,7 +86,7 @@ const isStar = (before: Token | undefined): boolean =>
 
 function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], refs: readonly TableRef[]): Template {
   const writer = new SqlWriter(parsed.sql, parsed.tokens);
-  const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${foreignTypes(column)})`);
+  const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${strayTypes(column)})`);
   writer.text(`select 1 in (${unusual.join(', ')}) as "x"`);
   for (let i = 0; i < columns.length; i += COLUMNS_PER_ARRAY) {
     const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => jsonOf(quoteName(name)));
@@ -111,7 +111,7 @@ function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], re
 }
 
 /** Types that the column's affinity leaves as they are although they are not its own. */
-const foreignTypes = ({ affinity }: Column): string =>
+const strayTypes = ({ affinity }: Column): string =>
   affinity === 'text' || affinity === 'blob' ? "'blob'" : "'text', 'blob'";
 
 /**

@@ -39,16 +39,15 @@ export function planTableCopy(sql: string): EveryShardPlan | undefined {
   const parsed = parse(sql);
   const { statement } = parsed;
   if (statement.kind !== 'insert' || !statement.select) return undefined;
-  return { ...everyShard(parsed, 'insert'), tables: [statement.target.name], ddl: true };
+  return { ...everyShard(parsed), tables: [statement.target.name], ddl: true };
 }
 
-const everyShard = (parsed: Parsed, verb: string): EveryShardPlan => ({
+const everyShard = (parsed: Parsed): EveryShardPlan => ({
   kind: 'every',
   tables: [],
   reaches: [],
   whole: wholeStatement(parsed),
   paramCount: parsed.paramCount,
-  verb,
   ddl: false,
   neutral: false,
 });
@@ -57,7 +56,7 @@ const refuse = (tables: readonly string[], error: () => Error): Plan => ({ kind:
 
 function planOther(parsed: Parsed, statement: Other): Plan {
   const { sql } = parsed;
-  const every = everyShard(parsed, statement.verb);
+  const every = everyShard(parsed);
   switch (statement.kind) {
     case 'ddl':
       if (

@@ -1,6 +1,6 @@
 import type { Layout } from '../layout/layout';
 import { type Column, sameName, type Table } from '../layout/table';
-import type { Parsed, Range, Update } from '../sql/ast';
+import type { Modification, Parsed, Range } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
 import { jsonOf } from '../sql/json-values';
 import { EMPTY_CORE } from '../sql/parse-select';
@@ -15,7 +15,7 @@ import { blindConflict, blindUniques, checkReplicatedWrite, keyChange } from './
 import type { BoundCore, TableRef } from './scope';
 
 /** Plans an UPDATE or DELETE. */
-export function planWrite(parsed: Parsed, statement: Update, binder: Binder): WritePlan | EveryShardPlan {
+export function planWrite(parsed: Parsed, statement: Modification, binder: Binder): WritePlan | EveryShardPlan {
   const { core, setRefs } = bindWrite(statement, binder);
   const target = core.sources[0]?.ref as TableRef;
   const { table } = target;
@@ -25,10 +25,9 @@ export function planWrite(parsed: Parsed, statement: Update, binder: Binder): Wr
     whole: wholeStatement(parsed),
     paramCount: parsed.paramCount,
   };
-  const returning = statement.returning !== undefined;
   if (table.placement.kind === 'replicated') {
     checkReplicatedWrite(parsed, statement.range, table, base.reaches.length > 0);
-    return { ...base, kind: 'every', verb: statement.kind, ddl: false, neutral: false };
+    return { ...base, kind: 'every', ddl: false, neutral: false };
   }
   checkConflictAction(parsed, statement, binder.layout, table);
   const rowid = namesRowid(parsed.tokens, binder.refs);
@@ -45,12 +44,11 @@ export function planWrite(parsed: Parsed, statement: Update, binder: Binder): Wr
     local: isLocal && !statement.limitClause && !rowid,
     twoPhase: setIsLocal && !rowid && statement.from.length === 0 ? planTwoPhase(parsed, statement, target) : undefined,
     keyUpdates: table.placement.kind === 'sharded' ? keyUpdatesOf(parsed, statement, table, table.placement.key) : [],
-    returning,
   };
 }
 
 /** An UPDATE reads like a SELECT from its target, what stands in FROM, and its WHERE. */
-function bindWrite(statement: Update, binder: Binder): { core: BoundCore; setRefs: TableRef[] } {
+function bindWrite(statement: Modification, binder: Binder): { core: BoundCore; setRefs: TableRef[] } {
   const { target, opaqueFrom, groupConditions, where, range } = statement;
   const others = statement.from.map((source) =>
     source.join === 'first' ? { ...source, join: 'inner' as const } : source,
@@ -66,7 +64,7 @@ function bindWrite(statement: Update, binder: Binder): { core: BoundCore; setRef
 }
 
 /** The primary keys of the rows first, wherever they are found; then the write by primary key on each shard. */
-function planTwoPhase(parsed: Parsed, statement: Update, target: TableRef): TwoPhaseStep | undefined {
+function planTwoPhase(parsed: Parsed, statement: Modification, target: TableRef): TwoPhaseStep | undefined {
   const { table } = target;
   if (table.placement.kind !== 'sharded' || table.primaryKey.length === 0) return undefined;
   const { tokens, sql } = parsed;
@@ -96,7 +94,7 @@ const isOutside = (parsed: Parsed, at: number): boolean =>
   !parsed.tokens.some((token, i) => isOp(token, '(') && i < at && token.match > at);
 
 /** UPDATE OR IGNORE and OR REPLACE of a unique value: the row that has it already may be on another shard. */
-function checkConflictAction(parsed: Parsed, statement: Update, layout: Layout, table: Table): void {
+function checkConflictAction(parsed: Parsed, statement: Modification, layout: Layout, table: Table): void {
   const { conflictAction, set } = statement;
   if (table.placement.kind !== 'sharded' || (conflictAction !== 'ignore' && conflictAction !== 'replace')) return;
   const isSet = (name: string) => name === '' || set.some(({ columns }) => columns.some((one) => sameName(one, name)));
@@ -107,12 +105,12 @@ function checkConflictAction(parsed: Parsed, statement: Update, layout: Layout, 
       table,
       blind,
       parsed.sql,
-      'Update by shard key, without OR.',
+      'Modification by shard key, without OR.',
     );
 }
 
 /** Values given to the shard key; `key = key` is no change. */
-function keyUpdatesOf(parsed: Parsed, statement: Update, table: Table, key: Column): (ValueRef | 'unknown')[] {
+function keyUpdatesOf(parsed: Parsed, statement: Modification, table: Table, key: Column): (ValueRef | 'unknown')[] {
   const values: (ValueRef | 'unknown')[] = [];
   for (const { columns, value } of statement.set) {
     if (!columns.some((name) => sameName(name, key.name))) continue;

@@ -17,7 +17,7 @@ interface PlanBase {
   readonly tables: readonly string[];
   /** One for every mention of a table that is not replicated. */
   readonly reaches: readonly Reach[];
-  /** The statement as it is, for the shard that owns everything it touches. */
+  /** The statement for the shard that owns everything it touches: as it is, or with long lists in one JSON parameter. */
   readonly whole: Template;
   /** How many values have to be bound. */
   readonly paramCount: number;
@@ -109,7 +109,6 @@ export interface WritePlan extends PlanBase {
   readonly twoPhase: TwoPhaseStep | undefined;
   /** Values given to the shard key: they may only be the one it has. */
   readonly keyUpdates: readonly (ValueRef | 'unknown')[];
-  readonly returning: boolean;
 }
 
 export interface TwoPhaseStep {
@@ -124,7 +123,6 @@ export interface TwoPhaseStep {
 /** DDL, pragmas, and writes to replicated tables: the same on every shard. */
 export interface EveryShardPlan extends PlanBase {
   readonly kind: 'every';
-  readonly verb: string;
   /** A schema change: what was known of tables has to be asked again. */
   readonly ddl: boolean;
   /** Changes nothing when it stands alone: in a batch it goes wherever the others go. */

@@ -112,7 +112,8 @@ export interface Insert {
   readonly range: Range;
 }
 
-export interface Update {
+/** An UPDATE or a DELETE. */
+export interface Modification {
   readonly kind: 'update' | 'delete';
   readonly ctes: readonly Cte[];
   readonly recursive: boolean;
@@ -141,7 +142,7 @@ export interface Other {
   readonly range: Range;
 }
 
-export type Statement = Select | Insert | Update | Other;
+export type Statement = Select | Insert | Modification | Other;
 
 /** A statement with the text and tokens that its ranges point into. */
 export interface Parsed {

@@ -1,5 +1,5 @@
 import { UnsupportedStatementError } from '../errors';
-import type { Assignment, Cte, Insert, OnConflict, Other, Parsed, Range, Source, Statement, Update } from './ast';
+import type { Assignment, Cte, Insert, Modification, OnConflict, Other, Parsed, Range, Source, Statement } from './ast';
 import {
   beginsSelect,
   NO_SOURCES,
@@ -151,7 +151,7 @@ function parseReturning(reader: Reader): Pick<Insert, 'returning' | 'returningRa
 const endOfWriteClause = (r: Reader): boolean =>
   r.sees('where') || r.sees('returning') || r.sees('order', 'by') || r.sees('limit') || isOp(r.peek(), ';');
 
-function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Update {
+function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Modification {
   reader.at++;
   const conflictAction = reader.take('or') ? reader.name().toLowerCase() : undefined;
   const target = parseTarget(reader);
@@ -164,7 +164,7 @@ function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: bool
   return { kind: 'update', ctes, recursive, conflictAction, target, set, ...sources, ...parseWriteEnd(reader, start) };
 }
 
-function parseDelete(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Update {
+function parseDelete(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Modification {
   reader.at++;
   if (!reader.take('from')) reader.fail('FROM');
   const target = parseTarget(reader);

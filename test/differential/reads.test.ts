@@ -44,9 +44,9 @@ describe('this suite', () => {
     const tally: ReadTally = { answered: 0, withRows: 0 };
     const { failed, errorInstance } = await fc.check(
       fc.asyncProperty(anyQuery, (query) => agree(sides, query, tally)),
-      { seed: SEED, numRuns: 200, endOnFailure: true },
+      { seed: SEED, numRuns: 500, endOnFailure: true },
     );
     expect(failed).toBe(true);
-    expect(String(errorInstance)).toMatch(/only expected:.*select .*params: .*plan over 2 shards/s);
+    expect(String(errorInstance)).toMatch(/select .*params: .*plan over 2 shards/s);
   });
 });

@@ -105,7 +105,7 @@ function checkConflictAction(parsed: Parsed, statement: Modification, layout: La
       table,
       blind,
       parsed.sql,
-      'Modification by shard key, without OR.',
+      'Update by shard key, without OR.',
     );
 }
 

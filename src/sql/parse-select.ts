@@ -1,4 +1,5 @@
-import type { Core, Cte, JoinKind, OrderTerm, Range, ResultColumn, Select, Source } from './ast';
+import type { Core, Cte, JoinKind, Range, ResultColumn, Select, Source } from './ast';
+import { parseLimit, parseOrderBy } from './parse-order';
 import { Reader, splitCommas } from './reader';
 import { isName, isOp, isWord, type Token } from './tokens';
 
@@ -265,40 +266,4 @@ export function parseAlias(reader: Reader): string | undefined {
   const token = reader.peek();
   if (!isName(token) || (token?.kind === 'word' && NO_ALIAS.has(token.value))) return undefined;
   return reader.name();
-}
-
-export function parseOrderBy(reader: Reader): OrderTerm[] {
-  if (!reader.take('order', 'by')) return [];
-  const range = reader.until((r) => r.sees('limit') || r.sees('returning') || isOp(r.peek(), ';'));
-  return splitCommas(reader.tokens, range).map((term): OrderTerm => {
-    const { tokens } = reader;
-    let to = term.to;
-    let nulls: 'first' | 'last' | undefined;
-    if (to - term.from > 2 && isWord(tokens[to - 2], 'nulls')) {
-      nulls = isWord(tokens[to - 1], 'first') ? 'first' : 'last';
-      to -= 2;
-    }
-    const descending = isWord(tokens[to - 1], 'desc');
-    if (descending || isWord(tokens[to - 1], 'asc')) to--;
-    const collated = to - term.from > 2 && isWord(tokens[to - 2], 'collate');
-    return {
-      expr: { from: term.from, to },
-      descending,
-      nulls,
-      collation: collated ? tokens[to - 1]?.value : undefined,
-    };
-  });
-}
-
-function parseLimit(reader: Reader): Pick<Select, 'limit' | 'offset' | 'limitClause'> {
-  const from = reader.at;
-  if (!reader.take('limit')) return { limit: undefined, offset: undefined, limitClause: undefined };
-  const stop = (r: Reader) => r.sees('offset') || isOp(r.peek(), ',') || isOp(r.peek(), ';') || r.sees('returning');
-  const first = reader.until(stop);
-  if (reader.takeOp(',')) {
-    const limit = reader.until(stop);
-    return { limit, offset: first, limitClause: { from, to: reader.at } };
-  }
-  const offset = reader.take('offset') ? reader.until(stop) : undefined;
-  return { limit: first, offset, limitClause: { from, to: reader.at } };
 }

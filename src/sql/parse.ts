@@ -1,12 +1,12 @@
 import { UnsupportedStatementError } from '../errors';
 import type { Assignment, Cte, Insert, Modification, OnConflict, Other, Parsed, Range, Source, Statement } from './ast';
+import { parseOrderBy } from './parse-order';
 import {
   beginsSelect,
   NO_SOURCES,
   parseAlias,
   parseFrom,
   parseIndexHint,
-  parseOrderBy,
   parseResultColumns,
   parseSelect,
   parseTableName,

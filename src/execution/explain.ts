@@ -89,6 +89,7 @@ function mergeOf(route: Route): string {
     case 'single':
       return 'as it comes';
     case 'scatter': {
+      if (route.merge === 'sum') return 'counts added up';
       const order = route.order.length > 0 ? `merge by ${route.order.map(orderText).join(', ')}` : 'concatenate';
       const limit = route.limit === undefined ? '' : `, limit ${route.limit}`;
       return `${order}${limit}${route.offset > 0 ? `, offset ${route.offset}` : ''}`;

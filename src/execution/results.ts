@@ -1,21 +1,21 @@
-import { hiddenColumns, mergeRows } from '../merge/merge-rows';
+import { hiddenColumns, mergeRows, type Row } from '../merge/merge-rows';
 import type { BroadcastRoute, InsertRoute, ScatterRoute } from './route';
 import { emptyMeta, mergeMeta, type ShardRows } from './shard-set';
 
 export function mergeScatter(route: ScatterRoute, results: readonly ShardRows[]): ShardRows {
   const hidden = hiddenColumns(route.order);
   const columns = results.find((result) => result.columns.length > 0)?.columns ?? [];
+  const lists = results.map((result) => result.rows);
   return {
     columns: hidden > 0 ? columns.slice(0, -hidden) : columns,
-    rows: mergeRows(
-      results.map((result) => result.rows),
-      route.order,
-      route.offset,
-      route.limit,
-    ),
+    rows: route.merge === 'sum' ? [addUp(lists)] : mergeRows(lists, route.order, route.offset, route.limit),
     meta: mergeMeta(results.map((result) => result.meta)),
   };
 }
+
+/** Counts of each shard, one row a list. */
+const addUp = (lists: readonly (readonly Row[])[]): Row =>
+  lists.map(([row]) => row ?? []).reduce((sum, row) => sum.map((value, i) => Number(value) + Number(row[i])));
 
 /** Puts the rows of RETURNING back into the order of the VALUES. */
 export function mergeInsert(route: InsertRoute, results: readonly (readonly ShardRows[])[]): ShardRows {

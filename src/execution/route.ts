@@ -22,6 +22,7 @@ interface Multi {
 export interface ScatterRoute extends Multi {
   readonly kind: 'scatter';
   readonly statement: BoundStatement;
+  readonly merge: 'rows' | 'sum';
   readonly order: readonly OrderKey[];
   readonly offset: number;
   readonly limit: number | undefined;
@@ -134,6 +135,7 @@ async function routeScatter(
     kind: 'scatter',
     shards: await shardsOf([step.reach], params, placement),
     statement: bindStatement(step.template, params),
+    merge: step.merge,
     order: step.order,
     limit: step.limit && pageNumber('LIMIT', step.limit, params),
     offset: step.offset ? pageNumber('OFFSET', step.offset, params) : 0,

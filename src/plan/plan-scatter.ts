@@ -2,12 +2,13 @@ import type { OrderTerm, Parsed, Range } from '../sql/ast';
 import { readValue, unwrap, type ValueRef } from '../sql/conditions';
 import { columnsIn } from '../sql/functions';
 import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
-import { foldName, quoteName, type Token } from '../sql/tokens';
+import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, groupsByKey, isLocalTo, outputsKey } from './locality';
 import { collationOf } from './outputs';
-import type { OrderKey, ScatterStep } from './plan';
+import type { OrderKey, Reach, ScatterStep } from './plan';
+import { wholeStatement } from './reach';
 import { type BoundCore, type BoundSelect, resolveRange } from './scope';
 
 /** D1 returns at most so many columns. */
@@ -31,7 +32,11 @@ export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder):
   if (!core || bound.cores.length > 1 || core.windows) return undefined;
   const anchor = anchorOf(core, parsed.tokens);
   if (!anchor || !isLocalTo(anchor, binder)) return undefined;
-  if (core.aggregate && !groupsByKey(core, anchor, parsed.tokens)) return undefined;
+  const reach: Reach = { kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() };
+  if (core.aggregate && !groupsByKey(core, anchor, parsed.tokens)) {
+    const template = countsRows(bound, core, parsed.tokens) ? wholeStatement(parsed) : undefined;
+    return template && { template, reach, merge: 'sum', order: [], limit: undefined, offset: undefined };
+  }
   if (core.core.distinct && (hasStar(core) || !outputsKey(bound.columns, anchor))) return undefined;
   const limit = select.limit && readValue(parsed.tokens, select.limit);
   const offset = select.offset && readValue(parsed.tokens, select.offset);
@@ -47,11 +52,27 @@ export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder):
   if (!template) return undefined;
   return {
     template,
-    reach: { kind: 'keys', keyspace: anchor.find().keyspace, keys: anchor.keySet() },
+    reach,
+    merge: 'rows',
     order: terms.map(({ expr: _, ...key }) => key),
     limit,
     offset,
   };
+}
+
+/** `select count(...)` and nothing else: what the shards count adds up. */
+function countsRows({ select }: BoundSelect, { core }: BoundCore, tokens: readonly Token[]): boolean {
+  if (core.groupBy.length > 0 || core.having || core.distinct || select.orderBy.length > 0 || select.limitClause)
+    return false;
+  return core.columns.every(({ expr: { from, to } }) => {
+    const isCount = foldName(tokens[from]?.value ?? '') === 'count' && tokens[from]?.kind !== 'string';
+    return (
+      isCount &&
+      isOp(tokens[from + 1], '(') &&
+      tokens[from + 1]?.match === to - 1 &&
+      !isWord(tokens[from + 2], 'distinct')
+    );
+  });
 }
 
 const hasStar = (core: BoundCore): boolean => core.core.columns.some((column) => column.star !== undefined);

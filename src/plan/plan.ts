@@ -37,6 +37,8 @@ export interface ReadPlan extends PlanBase {
 export interface ScatterStep {
   readonly template: Template;
   readonly reach: Reach;
+  /** `sum`: every shard gives one row of counts, which are added up. */
+  readonly merge: 'rows' | 'sum';
   /** Each adds its hidden columns at the end of the row. */
   readonly order: readonly OrderKey[];
   readonly limit: ValueRef | undefined;

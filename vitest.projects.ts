@@ -29,11 +29,13 @@ export function workerdTests(project: { name: string; exclude: string[] }): Test
     plugins: [
       withoutMissingSourceMaps,
       cloudflareTest({
+        main: './test/support/worker.ts',
         miniflare: {
           compatibilityDate: '2026-11-01',
           compatibilityFlags: ['nodejs_compat'],
           d1Databases: Object.fromEntries(databases.map((name) => [name, name])),
           kvNamespaces: ['KV'],
+          durableObjects: { SHARD_COORDINATOR: { className: 'ShardCoordinator', useSQLite: true } },
         },
       }),
     ],

@@ -11,5 +11,7 @@ declare namespace Cloudflare {
     DB_5: D1Database;
     DB_6: D1Database;
     KV: KVNamespace;
+    /** Objects keep what they hold from test to test: use a name of your own. */
+    SHARD_COORDINATOR: DurableObjectNamespace<import('../../src/catalog/coordinator').ShardCoordinator>;
   }
 }

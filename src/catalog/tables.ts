@@ -1,0 +1,33 @@
+/**
+ * The catalog's tables. A D1 that holds the catalog is usually a shard too, so they have a prefix of their own beside
+ * the `_shard_*` tables of a shard. Every statement can be repeated.
+ */
+export const CATALOG_TABLES: readonly string[] = [
+  // One row at most: first contact is an insert that only one caller wins.
+  `create table if not exists _shard_catalog_cluster (
+    one integer primary key check (one = 1), id text not null, epoch integer not null, base integer not null)`,
+  `create table if not exists _shard_catalog_shards (
+    position integer primary key, name text not null unique, region text, weight real not null,
+    state text not null check (state in ('adding', 'active', 'draining', 'retired')))`,
+  'create table if not exists _shard_catalog_keyspaces (name text primary key, strategy text not null) without rowid',
+  `create table if not exists _shard_catalog_slots (
+    keyspace text, lo integer, hi integer not null, shard text not null,
+    primary key (keyspace, lo), check (lo between 0 and hi and hi < 16384)) without rowid`,
+  // `next` has not been given yet. Beyond 2^53 numbers are no longer exact in JavaScript.
+  `create table if not exists _shard_catalog_counters (
+    name text primary key, next integer not null,
+    constraint counter_exhausted check (next between 1 and 9007199254740992)) without rowid`,
+  // The journal of moves. `request` makes a repeated journal entry the same row; autoincrement, because shards refuse
+  // an id below their floor, so that an id must never come back after its row was collected. A key's move locks its
+  // slot: lo = hi = the slot. `from` of a key's move is unset until its home shard was asked.
+  `create table if not exists _shard_catalog_moves (
+    id integer primary key autoincrement, request text not null unique, keyspace text not null,
+    lo integer not null, hi integer not null, key text, "from" text, "to" text not null, weight integer not null,
+    state text not null default 'open' check (state in ('open', 'done', 'aborted')),
+    started integer not null default (unixepoch()), finished integer, error text)`,
+  `create index if not exists _shard_catalog_moves_open on _shard_catalog_moves (keyspace, lo, hi) where state = 'open'`,
+];
+
+/** Says that {@link CATALOG_TABLES} are not there yet, in the words of SQLite within those of D1. */
+export const isMissingTable = (error: unknown): boolean =>
+  error instanceof Error && error.message.includes('no such table: _shard_catalog_');

@@ -1,0 +1,73 @@
+import { env, evictDurableObject } from 'cloudflare:test';
+import { describe, expect, it } from 'vitest';
+import { coordinatorCatalog } from '../../src/catalog/coordinator';
+
+const namespace = env.SHARD_COORDINATOR;
+
+/** The namespace with a count of the RPC calls made through it. */
+function countingNamespace() {
+  const calls: string[] = [];
+  const wrapStub = (stub: object) =>
+    new Proxy(stub, {
+      get(target, property) {
+        if (typeof property !== 'string') return Reflect.get(target, property);
+        return (...args: unknown[]) => {
+          calls.push(property);
+          return (Reflect.get(target, property) as (...args: unknown[]) => unknown)(...args);
+        };
+      },
+    });
+  const wrapped = new Proxy(namespace, {
+    get(target, property) {
+      const member: unknown = Reflect.get(target, property);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]) => {
+        const result: unknown = Reflect.apply(member, target, args);
+        return property === 'get' ? wrapStub(result as object) : result;
+      };
+    },
+  });
+  return { wrapped, calls };
+}
+
+describe('ShardCoordinator', () => {
+  it('keeps everything when it is evicted', async () => {
+    const name = crypto.randomUUID();
+    const catalog = coordinatorCatalog(namespace, name);
+    const map = await catalog.open({
+      shards: [{ name: 'a', region: 'apac', weight: 2 }, { name: 'b' }],
+      keyspaces: [{ name: 'default', strategy: 'hash' }],
+    });
+    await catalog.block('ids', 10);
+    await evictDurableObject(namespace.get(namespace.idFromName(name)));
+    expect(await catalog.map()).toEqual(map);
+    expect(await catalog.block('ids', 10)).toEqual({ from: 11, to: 20 });
+  });
+
+  it('takes one RPC an operation, first contact included', async () => {
+    const { wrapped, calls } = countingNamespace();
+    const catalog = coordinatorCatalog(wrapped, crypto.randomUUID());
+    await catalog.map();
+    await catalog.open({ shards: [{ name: 'a' }], keyspaces: [] });
+    await catalog.open({ shards: [{ name: 'a' }], keyspaces: [] });
+    await catalog.block('ids', 1);
+    expect(calls).toEqual(['map', 'open', 'open', 'block']);
+  });
+
+  it('refuses a wrong request before any RPC', async () => {
+    const { wrapped, calls } = countingNamespace();
+    const catalog = coordinatorCatalog(wrapped, crypto.randomUUID());
+    await expect(catalog.open({ shards: [], keyspaces: [] })).rejects.toMatchObject({ code: 'CONFIG' });
+    await expect(catalog.block('ids', 0)).rejects.toThrow(RangeError);
+    expect(calls).toEqual([]);
+  });
+
+  it('keeps clusters of different names apart', async () => {
+    const names = [crypto.randomUUID(), crypto.randomUUID()];
+    const [first, second] = names.map((name) => coordinatorCatalog(namespace, name));
+    await first?.open({ shards: [{ name: 'a' }], keyspaces: [] });
+    expect(await second?.map()).toBeUndefined();
+    expect(await first?.block('ids', 5)).toEqual({ from: 1, to: 5 });
+    expect(await second?.block('ids', 5)).toEqual({ from: 1, to: 5 });
+  });
+});

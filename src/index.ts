@@ -17,6 +17,7 @@ export {
   UnsupportedStatementError,
 } from './errors';
 export type { ExplainedStep, Explanation } from './execution/explain';
+export type { ClusterStats, ShardStats, TableStats } from './execution/stats';
 export { shardedD1 } from './sharded-d1';
 export {
   type ClusterApi,

@@ -5,6 +5,7 @@ import { ConfigError } from './errors';
 import { createCluster, type ReadyCluster } from './execution/cluster';
 import { ShardedDatabase as ShardedD1 } from './execution/database';
 import { type Explanation, explainRoute } from './execution/explain';
+import { type ClusterStats, clusterStats } from './execution/stats';
 import type { Casing } from './layout/column-name';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
 import { renderSql } from './layout/render-sql';
@@ -23,6 +24,13 @@ export type Explainable = { toSQL(): { sql: string; params: unknown[] } } | SQLW
 export interface ClusterApi<TShard extends string = string> {
   /** The databases, in the order of the configuration. */
   shards(): { name: TShard }[];
+  /**
+   * Rows and keys of the schema's tables on each shard, the size of each database, and its share of the slots. Reads every
+   * row once: for a dashboard, not for each request.
+   *
+   * @throws ShardQueryError when a shard does not answer, or lacks a table.
+   */
+  stats(): Promise<ClusterStats>;
 }
 
 /** What `shardedDrizzle` adds to Drizzle's own database object. */
@@ -96,7 +104,10 @@ export function shardedDrizzle<
   const helpers: ShardedHelpers<Database, TShard> = {
     $shard,
     $forKey: async (key, keyspace = DEFAULT_KEYSPACE) => $shard(await ownerOf(cluster, keyspace, key)),
-    $cluster: { shards: () => [...cluster.databases.keys()].map((name) => ({ name: name as TShard })) },
+    $cluster: {
+      shards: () => [...cluster.databases.keys()].map((name) => ({ name: name as TShard })),
+      stats: () => clusterStats(cluster.executor),
+    },
     $explain: (query) => explain(cluster, query, casing),
   };
   const withCache = defined({ ...shared, cache }) as typeof shared;

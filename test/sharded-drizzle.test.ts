@@ -46,6 +46,34 @@ describe('the $ helpers', () => {
     expect(open().$cluster.shards()).toEqual([{ name: 's0' }, { name: 's1' }, { name: 's2' }]);
   });
 
+  it('$cluster.stats() counts the rows and keys of each shard, and knows its size and its slots', async () => {
+    const countries = sqliteTable('countries', { code: text('code').primaryKey() });
+    const posts = sqliteTable('posts', { id: text('id').primaryKey(), userId: text('user_id').notNull() });
+    await runEverywhere(shards(3), [
+      'create table countries (code text primary key)',
+      'create table posts (id text primary key, user_id text not null)',
+    ]);
+    const db = shardedDrizzle({
+      schema: { users, countries, posts },
+      shards: shards(3),
+      tables: { countries: { replicated: true }, posts: { key: 'userId' } },
+    });
+    await db.insert(users).values(people);
+    await db.insert(countries).values([{ code: 'de' }, { code: 'fr' }]);
+    await db.insert(posts).values(people.map(({ id }, i) => ({ id: `p${i}`, userId: i < 50 ? id : 'u0' })));
+    const stats = await db.$cluster.stats();
+    expect(stats.tables).toEqual({
+      users: { rows: 60, keys: 60 },
+      countries: { rows: 2, keys: 2 },
+      posts: { rows: 60, keys: 50 },
+    });
+    const counted = await rowsPerShard(shards(3), 'users');
+    expect(Object.fromEntries(stats.shards.map(({ name, tables }) => [name, tables.users?.rows]))).toEqual(counted);
+    expect(stats.shards.map(({ tables }) => tables.countries?.rows)).toEqual([2, 2, 2]);
+    expect(stats.shards.reduce((sum, { slotShare }) => sum + slotShare, 0)).toBeCloseTo(1);
+    expect(stats.shards.every(({ sizeBytes }) => sizeBytes > 0)).toBe(true);
+  });
+
   it('$explain takes a Drizzle query, sql, or text, and runs none of them', async () => {
     const { shards: counted, total } = countingShards(shards(3));
     const db = shardedDrizzle({ schema, shards: counted });

@@ -66,7 +66,7 @@ export class Layout {
       }
       layout.#schema.set(foldName(shape.name), { table: placeTable(shape, rule, shards, key), rule });
     }
-    checkForeignKeys([...layout.#schema.values()].map(({ table }) => table));
+    checkForeignKeys(layout.declared());
     return layout;
   }
 
@@ -75,6 +75,11 @@ export class Layout {
     const folded = foldName(name);
     const known = this.#asked.get(folded) ?? this.#schema.get(folded);
     return known?.table ?? (isSystemTable(folded) ? systemTable(name) : undefined);
+  }
+
+  /** The tables of the schema. */
+  declared(): readonly Table[] {
+    return [...this.#schema.values()].map(({ table }) => table);
   }
 
   /** Has the database been asked for this table lately? */

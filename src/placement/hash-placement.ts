@@ -1,5 +1,5 @@
 import type { Placement } from './placement';
-import { evenRanges, slotOf } from './slots';
+import { evenRanges, SLOTS, slotOf } from './slots';
 
 /**
  * Spreads the slots over a fixed list of shards in equal ranges: the slot decides, nothing is looked up.
@@ -25,5 +25,11 @@ export class HashPlacement implements Placement {
       else high = middle - 1;
     }
     return this.shards[low] as string;
+  }
+
+  shareOf(shard: string): number {
+    const at = this.shards.indexOf(shard);
+    const start = this.#starts[at];
+    return start === undefined ? 0 : ((this.#starts[at + 1] ?? SLOTS) - start) / SLOTS;
   }
 }

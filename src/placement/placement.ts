@@ -7,4 +7,6 @@ export interface Placement {
   readonly shards: readonly string[];
   /** The shard that owns a canonical key. Synchronous where the answer is at hand: this is the hot path. */
   ownerOf(keyspace: string, key: string): string | Promise<string>;
+  /** The share of all slots that a shard owns, from 0 to 1. */
+  shareOf(shard: string): number;
 }

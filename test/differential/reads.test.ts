@@ -8,7 +8,7 @@ import { queryOn } from './queries/run';
 import { cases, PATH, SEED, SHARD_COUNTS, TIMEOUT } from './settings';
 import { load, openSides, type Sides } from './sides';
 
-const RUNS = { full: 500, sparse: 150 } as const;
+const RUNS = { full: 800, sparse: 150 } as const;
 
 describe.each(SHARD_COUNTS)('queries on %i shards', (count) => {
   it.each(['full', 'sparse'] as const)('give the rows of one D1: %s tables', { timeout: TIMEOUT }, async (size) => {
@@ -22,11 +22,11 @@ describe.each(SHARD_COUNTS)('queries on %i shards', (count) => {
       { seed, numRuns: cases(RUNS[size]), ...path },
     );
     console.log(`${count} shards, ${size} tables: ${JSON.stringify(tally)}, statements ${JSON.stringify(sides.kinds)}`);
-    // Queries that find nothing, or that need no more than one shard, would show little.
-    if (size === 'full') expect(tally.withRows).toBeGreaterThan(tally.answered / 2);
-    if (count > 1)
-      for (const kind of ['single', 'scatter', 'gather'])
-        expect(sides.kinds[kind], kind).toBeGreaterThan(tally.answered / 20);
+    if (PATH !== undefined || size === 'sparse') return;
+    // Queries that find nothing, or that are all run in one way, would show little.
+    expect(tally.withRows).toBeGreaterThan(tally.answered / 2);
+    const kinds = count === 1 ? ['single'] : ['single', 'scatter', 'gather'];
+    for (const kind of kinds) expect(sides.kinds[kind], kind).toBeGreaterThan(tally.answered / 20);
   });
 });
 

@@ -21,6 +21,7 @@ describe.each(SHARD_COUNTS)('relational queries on %i shards', (count) => {
       { seed, numRuns: cases(150), ...path },
     );
     console.log(`${count} shards, relational: ${JSON.stringify(tally)}, statements ${JSON.stringify(sides.kinds)}`);
+    if (PATH !== undefined) return;
     expect(tally.withRows).toBeGreaterThan(tally.answered / 2);
   });
 });

@@ -20,9 +20,10 @@ describe.each(SHARD_COUNTS)('writes on %i shards', (count) => {
     const path = PATH === undefined ? {} : { path: PATH };
     await fc.assert(
       fc.asyncProperty(steps, (sequence) => agree(sides, before, sequence, tally)),
-      { seed, numRuns: cases(60), ...path },
+      { seed, numRuns: cases(80), ...path },
     );
     console.log(`${count} shards, writes: ${JSON.stringify(tally)}`);
+    if (PATH !== undefined) return;
     const refused = Object.values(tally.refused).reduce((sum, n) => sum + n, 0);
     expect(refused).toBeLessThanOrEqual((tally.done + tally.failed) * MAX_REFUSED);
   });

@@ -20,7 +20,7 @@ export const anyPick = pick('any', 'text', 'number', 'key', 'any');
 
 const comparison = fc.constantFrom<Comparison>('=', '<>', '<', '<=', '>', '>=', 'is', 'is not');
 
-const column: fc.Arbitrary<Expression> = fc.record({ type: fc.constant('column'), pick: anyPick });
+export const column: fc.Arbitrary<Expression> = fc.record({ type: fc.constant('column'), pick: anyPick });
 
 const value: fc.Arbitrary<Expression> = fc.record({
   type: fc.constant('value'),

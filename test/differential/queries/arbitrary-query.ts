@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {
   anyPick,
+  column,
   condition,
   expression,
   maybe,
@@ -36,14 +37,35 @@ interface Parts {
   readonly joined: fc.Arbitrary<Origin>;
   readonly condition: fc.Arbitrary<Condition>;
   readonly expression: fc.Arbitrary<Expression>;
+  readonly joins: fc.Arbitrary<Join['kind']>;
+  readonly most: { readonly minLength: number; readonly maxLength: number };
 }
+
+const someJoins: Pick<Parts, 'joins' | 'most'> = {
+  joins: fc.constantFrom('inner', 'inner', 'left', 'left', 'right', 'full', 'cross'),
+  most: { minLength: 0, maxLength: 2 },
+};
 
 const table: fc.Arbitrary<Origin> = fc.record({ type: fc.constant('table'), table: pickNumber, aliased: fc.boolean() });
 const related: fc.Arbitrary<Origin> = fc.record({ type: fc.constant('related'), n: pickNumber, aliased: fc.boolean() });
 const cte: fc.Arbitrary<Origin> = fc.record({ type: fc.constant('cte'), n: pickNumber });
 
 /** Queries that each shard can often answer for itself: there the merge is at work. */
-const PLAIN: Parts = { origin: table, joined: related, condition: plainCondition, expression: plainExpression };
+const PLAIN: Parts = {
+  origin: table,
+  joined: related,
+  condition: plainCondition,
+  expression: plainExpression,
+  ...someJoins,
+};
+
+/** Several tables by the same keys: which of them are on one shard depends on all conditions of the joins together. */
+const JOINED: Parts = {
+  ...PLAIN,
+  expression: column,
+  joins: fc.constantFrom('inner', 'inner', 'left', 'left', 'left', 'right', 'full'),
+  most: { minLength: 2, maxLength: 3 },
+};
 
 /** @param depth How many levels of subqueries there may be in FROM. */
 function rich(depth: number): Parts {
@@ -56,19 +78,20 @@ function rich(depth: number): Parts {
     joined: origin(fc.oneof(table, related)),
     condition: condition(2),
     expression: expression(2),
+    ...someJoins,
   };
 }
 
-function from({ origin, joined, condition: where }: Parts): fc.Arbitrary<From> {
+function from({ origin, joined, condition: where, joins, most }: Parts): fc.Arbitrary<From> {
   const join: fc.Arbitrary<Join> = fc.record({
-    kind: fc.constantFrom('inner', 'inner', 'left', 'left', 'right', 'full', 'cross'),
+    kind: joins,
     origin: joined,
     link: pickNumber,
     everyLink: fc.boolean(),
     alsoFirst: fc.boolean(),
     also: maybe(fc.oneof({ weight: 2, arbitrary: condition(0) }, sameKey)),
   });
-  return fc.record({ origin, joins: fc.array(join, { maxLength: 2 }), where: maybe(where, 55) });
+  return fc.record({ origin, joins: fc.array(join, most), where: maybe(where, 55) });
 }
 
 const nulls = fc.constantFrom<'first' | 'last' | undefined>(undefined, undefined, 'first', 'last');
@@ -199,6 +222,12 @@ const plainQuery: fc.Arbitrary<Query> = fc.record({
   path,
 });
 
+const joinedQuery: fc.Arbitrary<Query> = fc.record({
+  ctes: fc.constant([]),
+  body: fc.oneof({ weight: 4, arbitrary: select(JOINED) }, { weight: 1, arbitrary: grouped(JOINED) }),
+  path,
+});
+
 const richQuery: fc.Arbitrary<Query> = fc.record({
   ctes: fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, fc.array(rows(rich(0)), { minLength: 1, maxLength: 2 })),
   body: fc.oneof(
@@ -213,4 +242,8 @@ const richQuery: fc.Arbitrary<Query> = fc.record({
 });
 
 /** Any query that Drizzle's builders can make, as far as this suite knows them. */
-export const query: fc.Arbitrary<Query> = fc.oneof(plainQuery, richQuery);
+export const query: fc.Arbitrary<Query> = fc.oneof(
+  { weight: 2, arbitrary: plainQuery },
+  { weight: 1, arbitrary: joinedQuery },
+  { weight: 2, arbitrary: richQuery },
+);

@@ -80,7 +80,6 @@ export class Executor {
 
   /** Decides which shards run what, with the values bound. */
   route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> | Route {
-    if (plan.kind === 'refused') throw plan.error();
     if (params.length !== plan.paramCount) {
       throw new SqlSyntaxError(`The statement takes ${plan.paramCount} values, and ${params.length} are bound.`, {
         sql,

@@ -1,17 +1,19 @@
 import { UnsupportedStatementError } from '../errors';
+import type { Layout } from '../layout/layout';
 import type { Parsed, Select } from '../sql/ast';
+import { parse } from '../sql/parse';
 import { isOp } from '../sql/tokens';
-import { type Binder, NO_CTES } from './bind';
+import { Binder, NO_CTES } from './bind';
 import type { GatherStep, ReadPlan } from './plan';
 import { namesRowid, planGather } from './plan-gather';
 import { planScatter } from './plan-scatter';
 import { reachesOf, wholeStatement } from './reach';
 
 /** Plans a SELECT: untouched on one shard, pushed down to several, or gathered and finished on one. */
-export function planRead(parsed: Parsed, statement: Select, binder: Binder): ReadPlan {
+export function planRead(parsed: Parsed, statement: Select, layout: Layout): ReadPlan {
   checkConnectionState(parsed);
+  const binder = new Binder(parsed, layout);
   const bound = binder.select(statement, undefined, NO_CTES);
-  let gathered: GatherStep | undefined;
   return {
     kind: 'read',
     tables: [...new Set(binder.refs.map((ref) => ref.table.name))],
@@ -20,12 +22,27 @@ export function planRead(parsed: Parsed, statement: Select, binder: Binder): Rea
     paramCount: parsed.paramCount,
     rowid: namesRowid(parsed.tokens, binder.refs),
     scatter: planScatter(parsed, bound, binder),
-    // Made when first needed: most statements never are gathered.
-    gather: () => {
-      gathered ??= planGather(parsed, binder);
-      return gathered;
-    },
+    gather: laterGather(parsed.sql, layout),
   };
+}
+
+/**
+ * Made when first needed, from the text: most statements are never gathered, and a cached plan that held on to its tokens
+ * would be fifty times the size of its text.
+ */
+function laterGather(sql: string, layout: Layout): () => GatherStep {
+  let step: GatherStep | undefined;
+  return () => {
+    step ??= gatherOf(sql, layout);
+    return step;
+  };
+}
+
+function gatherOf(sql: string, layout: Layout): GatherStep {
+  const parsed = parse(sql);
+  const binder = new Binder(parsed, layout);
+  if (parsed.statement.kind === 'select') binder.select(parsed.statement, undefined, NO_CTES);
+  return planGather(parsed, binder);
 }
 
 /** What the last write did is known to the connection that ran it, and there is one on each shard. */

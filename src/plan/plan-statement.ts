@@ -1,5 +1,5 @@
-import { ShardedDrizzleError, TransactionError, UnsupportedStatementError } from '../errors';
-import { type Layout, TablesNeeded } from '../layout/layout';
+import { TransactionError, UnsupportedStatementError } from '../errors';
+import type { Layout } from '../layout/layout';
 import type { Other, Parsed } from '../sql/ast';
 import { parse } from '../sql/parse';
 import { beginsSelect } from '../sql/parse-select';
@@ -14,21 +14,15 @@ import { wholeStatement } from './reach';
 /**
  * Plans one SQL text. Pure: the same text and layout give the same plan.
  *
- * @throws TablesNeeded when the database has to be asked for tables first. Refusals are plans, so that they are cached too.
+ * @throws TablesNeeded when the database has to be asked for tables first; a ShardedDrizzleError for what is refused.
  */
 export function planStatement(sql: string, layout: Layout): Plan {
-  try {
-    const parsed = parse(sql);
-    const { statement } = parsed;
-    const binder = new Binder(parsed, layout);
-    if (statement.kind === 'select') return planRead(parsed, statement, binder);
-    if (statement.kind === 'insert') return planInsert(parsed, statement, binder);
-    if ('set' in statement) return planWrite(parsed, statement, binder);
-    return planOther(parsed, statement);
-  } catch (error) {
-    if (error instanceof TablesNeeded || !(error instanceof ShardedDrizzleError)) throw error;
-    return refuse(error.tables, () => error);
-  }
+  const parsed = parse(sql);
+  const { statement } = parsed;
+  if (statement.kind === 'select') return planRead(parsed, statement, layout);
+  if (statement.kind === 'insert') return planInsert(parsed, statement, new Binder(parsed, layout));
+  if ('set' in statement) return planWrite(parsed, statement, new Binder(parsed, layout));
+  return planOther(parsed, statement);
 }
 
 /**
@@ -52,50 +46,30 @@ const everyShard = (parsed: Parsed): EveryShardPlan => ({
   neutral: false,
 });
 
-const refuse = (tables: readonly string[], error: () => Error): Plan => ({ kind: 'refused', tables, error });
-
-function planOther(parsed: Parsed, statement: Other): Plan {
-  const { sql } = parsed;
-  const every = everyShard(parsed);
-  switch (statement.kind) {
+function planOther(parsed: Parsed, { kind, verb }: Other): EveryShardPlan {
+  const { sql, tokens } = parsed;
+  switch (kind) {
     case 'ddl':
-      if (
-        statement.verb === 'create table' &&
-        parsed.tokens.some((token, i) => isWord(token, 'as') && beginsSelect(parsed.tokens[i + 1]))
-      ) {
-        return refuse(
-          [],
-          () =>
-            new UnsupportedStatementError('CREATE TABLE ... AS SELECT gives a table without keys.', {
-              sql,
-              remedy: 'Create the table, then insert into it.',
-            }),
-        );
+      if (verb === 'create table' && tokens.some((token, i) => isWord(token, 'as') && beginsSelect(tokens[i + 1]))) {
+        throw new UnsupportedStatementError('CREATE TABLE ... AS SELECT gives a table without keys.', {
+          sql,
+          remedy: 'Create the table, then insert into it.',
+        });
       }
-      return { ...every, ddl: true, neutral: false };
+      return { ...everyShard(parsed), ddl: true };
     case 'pragma':
-      return { ...every, ddl: false, neutral: true };
     case 'explain':
-      return { ...every, ddl: false, neutral: true };
+      return { ...everyShard(parsed), neutral: true };
     case 'transaction':
-      return refuse(
-        [],
-        () =>
-          new TransactionError(`D1 has no interactive transactions: ${statement.verb.toUpperCase()} was refused.`, {
-            sql,
-            remedy: 'Use db.batch([...]), which is atomic on one shard.',
-          }),
-      );
+      throw new TransactionError(`D1 has no interactive transactions: ${verb.toUpperCase()} was refused.`, {
+        sql,
+        remedy: 'Use db.batch([...]), which is atomic on one shard.',
+      });
     case 'empty':
-      return refuse([], () => new UnsupportedStatementError('The statement is empty.', { sql }));
-    case 'unknown':
-      return refuse(
-        [],
-        () =>
-          new UnsupportedStatementError(
-            `A statement that begins with ${statement.verb.toUpperCase() || sql.slice(0, 20)} is not one that D1 runs.`,
-            { sql },
-          ),
-      );
+      throw new UnsupportedStatementError('The statement is empty.', { sql });
+    case 'unknown': {
+      const began = verb.toUpperCase() || sql.slice(0, 20);
+      throw new UnsupportedStatementError(`A statement that begins with ${began} is not one that D1 runs.`, { sql });
+    }
   }
 }

@@ -6,7 +6,7 @@ import type { KeySet } from './key-set';
 /**
  * What a statement's text alone says about how to run it. Kept in the plan cache; the bound values then decide which shards.
  */
-export type Plan = ReadPlan | InsertPlan | WritePlan | EveryShardPlan | RefusedPlan;
+export type Plan = ReadPlan | InsertPlan | WritePlan | EveryShardPlan;
 
 /** Where the rows that one mention of a table can use live. */
 export type Reach =
@@ -129,11 +129,4 @@ export interface EveryShardPlan extends PlanBase {
   readonly ddl: boolean;
   /** Changes nothing when it stands alone: in a batch it goes wherever the others go. */
   readonly neutral: boolean;
-}
-
-/** Understood, and not possible. The error is made anew at each run. */
-export interface RefusedPlan {
-  readonly kind: 'refused';
-  readonly tables: readonly string[];
-  readonly error: () => Error;
 }

@@ -36,46 +36,41 @@ export class Executor {
     readonly shards: ShardSet,
   ) {}
 
-  /** Plans a text, asking the first shard for tables that are not in the schema. */
-  async plan(sql: string): Promise<Plan> {
-    for (;;) {
-      try {
-        return this.cluster.plans.get(sql, this.cluster.layout);
-      } catch (error) {
-        if (!(error instanceof TablesNeeded)) throw error;
-        await this.#ask(error.names, sql);
-      }
-    }
-  }
-
-  /** Asks the first shard what tables look like; plans that were made on a wrong assumption are forgotten. */
-  async #ask(names: readonly string[], sql: string): Promise<void> {
-    const { layout, placement, plans } = this.cluster;
-    for (const name of names) {
-      const changed = await this.shards.on(
-        placement.shards[0] as string,
-        sql,
-        { tables: names, write: false },
-        (client) => layout.discover(name, client),
-      );
-      if (changed) plans.clear();
-    }
-  }
-
   /**
    * Plans a statement and decides which shards run what, with the values bound. Reads nothing, unless a write has to look
    * before it may run, or a table has to be asked for.
    */
   async prepare(statement: BoundStatement): Promise<{ plan: Plan; route: Route }> {
-    const plan = await this.plan(statement.sql);
+    for (;;) {
+      try {
+        return await this.#prepare(statement);
+      } catch (error) {
+        // Each time another table is known, or the database says that there is none.
+        if (!(error instanceof TablesNeeded)) throw error;
+        await this.#ask(error.names, statement.sql);
+      }
+    }
+  }
+
+  async #prepare(statement: BoundStatement): Promise<{ plan: Plan; route: Route }> {
+    const { plans, layout } = this.cluster;
+    const plan = plans.get(statement.sql, layout);
     const route = await this.route(plan, statement);
     if (route.kind === 'single' || plan.kind !== 'read') return { plan, route };
-    const { layout } = this.cluster;
+    // What is taken apart has to be known as the database has it.
     const stale = plan.tables.filter((name) => !layout.isFresh(name));
-    if (stale.length === 0) return { plan, route };
-    await this.#ask(stale, statement.sql);
-    const asked = await this.plan(statement.sql);
-    return { plan: asked, route: await this.route(asked, statement) };
+    if (stale.length > 0) throw new TablesNeeded(stale);
+    return { plan, route };
+  }
+
+  /** Asks the first shard what tables look like; plans that were made on a wrong assumption are forgotten. */
+  async #ask(names: readonly string[], sql: string): Promise<void> {
+    const { layout, placement, plans } = this.cluster;
+    const first = placement.shards[0] as string;
+    for (const name of names) {
+      const purpose = { tables: names, write: false };
+      if (await this.shards.on(first, sql, purpose, (client) => layout.discover(name, client))) plans.clear();
+    }
   }
 
   /** Decides which shards run what, with the values bound. */

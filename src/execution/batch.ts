@@ -139,11 +139,14 @@ async function runParts(
     throw new TypeError(`a ${route.kind} cannot be part of a batch`);
   });
   const parts = [...queues].map(([shard, list]) => ({ shard, statements: list }));
-  const rehearse = executor.cluster.rehearseWrites && !planned.some(({ plan }) => isDdl(plan));
+  const ddl = planned.some(({ plan }) => isDdl(plan));
   const write = !planned.every(({ plan }) => plan.kind === 'read');
-  const options = { format: 'objects', tables, write, rehearse: rehearse && write, firstAlone: false } as const;
-  const results = await writeParts(executor.shards, parts, options);
-  if (planned.some(({ plan }) => isDdl(plan))) executor.forget();
+  const rehearse = executor.cluster.rehearseWrites && write && !ddl;
+  const options = { format: 'objects', tables, write, rehearse, firstAlone: false } as const;
+  const results = await writeParts(executor.shards, parts, options).finally(() => {
+    // Also when it failed: some shards may have changed.
+    if (ddl) executor.forget();
+  });
   const byShard = new Map(parts.map((part, i) => [part.shard, results[i] ?? []]));
   return planned.map(({ route }, i) => {
     const own = (shares[i] ?? []).map(({ shard, from, count }) => (byShard.get(shard) ?? []).slice(from, from + count));

@@ -1,3 +1,4 @@
+import { UnsupportedStatementError } from '../errors';
 import { observe, type QueryListener } from './observe';
 import type { Route } from './route';
 import type { Executor } from './run';
@@ -92,6 +93,10 @@ function firstOf<T>(result: ShardRows, column: string | undefined): T | null {
   if (!row) return null;
   if (column === undefined) return toObjects({ ...result, rows: [row] })[0] as T;
   const at = result.columns.lastIndexOf(column);
-  if (at < 0) throw new Error(`D1_COLUMN_NOTFOUND: Column not found (${column})`);
+  if (at < 0) {
+    throw new UnsupportedStatementError(`D1_COLUMN_NOTFOUND: Column not found (${column}).`, {
+      remedy: `Write one of: ${result.columns.join(', ')}.`,
+    });
+  }
   return row[at] as T;
 }

@@ -4,13 +4,21 @@ import { type Column, sameName, type Table } from '../layout/table';
 import type { Insert, Parsed, Range } from '../sql/ast';
 import { columnEnd, readValue, type ValueRef } from '../sql/conditions';
 import { SqlWriter } from '../sql/template';
-import { foldName, isOp, quoteName, type Token } from '../sql/tokens';
+import { quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, isLocalTo } from './locality';
 import type { InsertPlan, InsertRow } from './plan';
 import { reachesOf, wholeStatement } from './reach';
-import { blindConflict, blindUniques, checkReplicatedWrite, keyChange, missingId, missingKey } from './refusals';
+import {
+  blindConflict,
+  blindUniques,
+  checkReplicatedWrite,
+  isColumnNamed,
+  keyChange,
+  missingId,
+  missingKey,
+} from './refusals';
 import type { BoundCore, BoundSelect, Scope } from './scope';
 
 /** Plans an INSERT: its rows go to the shards that own their keys. */
@@ -228,17 +236,8 @@ function keyUpdatesOf(parsed: Parsed, statement: Insert, key: Column): ValueRef[
   const values: ValueRef[] = [];
   for (const assignment of statement.onConflict.flatMap((one) => one.update ?? [])) {
     if (!assignment.columns.some((name) => sameName(name, key.name))) continue;
-    const { from, to } = assignment.value;
-    const path = parsed.tokens.slice(from, to);
-    const isExcluded =
-      path.length === 3 &&
-      foldName(path[0]?.value ?? '') === 'excluded' &&
-      isOp(path[1], '.') &&
-      sameName(path[2]?.value ?? '', key.name);
-    const isItself =
-      sameName(path.at(-1)?.value ?? '', key.name) &&
-      (path.length === 1 || (path.length === 3 && sameName(path[0]?.value ?? '', statement.target.alias)));
-    if (assignment.columns.length === 1 && (isExcluded || isItself)) continue;
+    const isSame = isColumnNamed(parsed.tokens, assignment.value, key.name, ['excluded', statement.target.alias]);
+    if (assignment.columns.length === 1 && isSame) continue;
     const value = assignment.columns.length === 1 ? readValue(parsed.tokens, assignment.value) : undefined;
     if (!value) throw keyChange(statement.target.name, key, parsed.sql);
     values.push(value);

@@ -1,6 +1,6 @@
 import type { Layout } from '../layout/layout';
 import { type Column, sameName, type Table } from '../layout/table';
-import type { Modification, Parsed, Range } from '../sql/ast';
+import type { Modification, Parsed } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
 import { jsonOf } from '../sql/json-values';
 import { EMPTY_CORE } from '../sql/parse-select';
@@ -11,7 +11,7 @@ import { isLocalTo } from './locality';
 import type { EveryShardPlan, TwoPhaseStep, WritePlan } from './plan';
 import { namesRowid } from './plan-gather';
 import { reachesOf, reachOf, wholeStatement } from './reach';
-import { blindConflict, blindUniques, checkReplicatedWrite, keyChange } from './refusals';
+import { blindConflict, blindUniques, checkReplicatedWrite, isColumnNamed, keyChange } from './refusals';
 import type { BoundCore, TableRef } from './scope';
 
 /** Plans an UPDATE or DELETE. */
@@ -114,15 +114,8 @@ function keyUpdatesOf(parsed: Parsed, statement: Modification, table: Table, key
   const values: (ValueRef | 'unknown')[] = [];
   for (const { columns, value } of statement.set) {
     if (!columns.some((name) => sameName(name, key.name))) continue;
-    const range: Range = value;
-    const path = parsed.tokens.slice(range.from, range.to).filter((token) => !isOp(token, '.'));
-    const isItself =
-      columns.length === 1 &&
-      path.length <= 2 &&
-      path.every((token) => token.kind === 'word' || token.kind === 'name') &&
-      sameName(path.at(-1)?.value ?? '', key.name);
-    if (isItself && (path.length === 1 || sameName(path[0]?.value ?? '', statement.target.alias))) continue;
-    const read = columns.length === 1 ? readValue(parsed.tokens, range) : undefined;
+    if (columns.length === 1 && isColumnNamed(parsed.tokens, value, key.name, [statement.target.alias])) continue;
+    const read = columns.length === 1 ? readValue(parsed.tokens, value) : undefined;
     if (!read && columns.length > 1) throw keyChange(table.name, key, parsed.sql);
     values.push(read ?? 'unknown');
   }

@@ -1,7 +1,9 @@
 import { ShardKeyChangeError, ShardKeyError, UnsupportedStatementError } from '../errors';
 import { type Column, sameName, type Table } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
+import { columnEnd } from '../sql/conditions';
 import { unstableIn } from '../sql/functions';
+import { isOp, type Token } from '../sql/tokens';
 
 export function missingKey(table: Table, key: Column, sql: string): ShardKeyError {
   return new ShardKeyError(`A row of ${table.name} has no value for its shard key ${key.name}.`, {
@@ -19,6 +21,21 @@ export function missingId(table: Table, id: string, sql: string): ShardKeyError 
       sql,
       remedy: `Give ${id} a value that is unique over all shards.`,
     },
+  );
+}
+
+/** The range is nothing but the column's name, bare or behind one of the qualifiers: `id`, `excluded.id`. */
+export function isColumnNamed(
+  tokens: readonly Token[],
+  range: Range,
+  name: string,
+  qualifiers: readonly string[],
+): boolean {
+  if (columnEnd(tokens, range) !== range.to || !sameName(tokens[range.to - 1]?.value ?? '', name)) return false;
+  const [qualifier, dot] = tokens.slice(range.from, range.to);
+  if (range.to - range.from === 1) return true;
+  return (
+    range.to - range.from === 3 && isOp(dot, '.') && qualifiers.some((one) => sameName(one, qualifier?.value ?? ''))
   );
 }
 

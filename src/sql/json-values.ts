@@ -1,3 +1,4 @@
+import { UnsupportedStatementError } from '../errors';
 import { quoteName } from './tokens';
 
 /**
@@ -25,7 +26,12 @@ export function jsonText(value: unknown): string {
   if (ArrayBuffer.isView(value))
     return `["${hexOf(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))}"]`;
   if (Array.isArray(value)) return `["${hexOf(value)}"]`;
-  const text = JSON.stringify(value) ?? 'null';
+  if (!['string', 'number', 'boolean'].includes(typeof value) && value !== null) {
+    throw new UnsupportedStatementError(`A value of type ${typeof value} cannot be bound.`, {
+      remedy: 'Bind text, numbers, booleans, null or bytes.',
+    });
+  }
+  const text = JSON.stringify(value);
   return typeof value === 'number' && /^-?\d+$/.test(text) ? `${text}.0` : text;
 }
 

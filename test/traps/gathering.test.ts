@@ -127,6 +127,13 @@ describe('lists of many values', () => {
       ).toEqual(expected);
   });
 
+  it.each([undefined, 5n, { a: 1 }])('with a value that cannot be bound are refused: %s', async (value) => {
+    const statement = world.three.prepare(`select count(distinct t) from vals where id in (${marks(120)})`);
+    const error = await failureOf(statement.bind(...Array.from({ length: 119 }, String), value).all());
+    expect(error).toMatchObject({ code: 'UNSUPPORTED_STATEMENT' });
+    expect(error.message).toContain(`type ${typeof value} cannot be bound`);
+  });
+
   it('as one JSON parameter', async () => {
     const list = JSON.stringify(['a', 'c', 'none', 'i', ...Array.from({ length: 3000 }, (_, i) => `k${i}`)]);
     const found = await expectSame(

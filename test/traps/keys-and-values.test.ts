@@ -148,6 +148,9 @@ describe('setting the shard key', () => {
     "insert into texts (id, v) values ('x', 9) on conflict (id) do update set id = 'y'",
     "insert into texts (id, v) values ('x', 9) on conflict (id) do update set id = id || 'x'",
     "insert into texts (id, v) values ('x', 9), ('q', 9) on conflict (id) do update set id = 'x'",
+    // A text that looks like the column's name.
+    "insert into texts (id, v) values ('x', 9) on conflict (id) do update set id = 'id'",
+    "update texts set id = 'id' where id = 'x'",
   ])('to another value is refused: %s', (sql) => expectRefused(world, 'SHARD_KEY_CHANGE', 'texts', sql));
 
   it('beyond 2^53 is not mistaken for the neighbouring number', async () => {

@@ -1,7 +1,8 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/index.ts'],
+  entry: ['src/workerd.ts', 'src/node.ts'],
+  external: ['cloudflare:workers'],
   format: 'esm',
   target: 'es2022',
   platform: 'neutral',

@@ -4,4 +4,5 @@ export interface Bindings {
   DB_WEST: D1Database;
   DB_CENTRAL: D1Database;
   KV: KVNamespace;
+  SHARD_COORDINATOR: DurableObjectNamespace;
 }

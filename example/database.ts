@@ -14,6 +14,8 @@ export function openDatabase(env: Bindings, options: Options = {}) {
       visits: { key: 'userId' },
       countries: { replicated: true },
     },
+    kv: env.KV,
+    coordinator: env.SHARD_COORDINATOR,
     ...options,
   });
 }
@@ -21,4 +23,4 @@ export function openDatabase(env: Bindings, options: Options = {}) {
 export type Database = ReturnType<typeof openDatabase>;
 
 /** The names of the shards, as `$shard` takes them. */
-export const shardNames = (db: Database) => db.$cluster.shards().map(({ name }) => name);
+export const shardNames = async (db: Database) => (await db.$cluster.shards()).map(({ name }) => name);

@@ -6,6 +6,9 @@ import { type Database, openDatabase, shardNames } from './database';
 import { errorAnswer } from './errors';
 import type { LoadState } from './load-state';
 
+// The Durable Object that holds the catalog of shards: wrangler.toml binds it.
+export { ShardCoordinator } from '../src/workerd';
+
 /**
  * Fills the databases with the data set, through the same `db` as the example itself. `npm start` runs it beside the
  * example while it loads; it is no part of what would be deployed.
@@ -25,7 +28,7 @@ app.use(async (c, next) => {
 app.get('/state', async (c) => {
   const { db } = c.var;
   const [loaded] = await db.select({ cities: count(), lastCityId: max(cities.id) }).from(cities);
-  const copies = await Promise.all(shardNames(db).map((name) => db.$shard(name).$count(countries)));
+  const copies = await Promise.all((await shardNames(db)).map((name) => db.$shard(name).$count(countries)));
   return c.json<LoadState>({
     cities: loaded?.cities ?? 0,
     lastCityId: loaded?.lastCityId ?? null,

@@ -19,6 +19,9 @@ import {
 } from './queries';
 import { Trace } from './trace';
 
+// The Durable Object that holds the catalog of shards: wrangler.toml binds it.
+export { ShardCoordinator } from '../src/workerd';
+
 interface App {
   Bindings: Bindings;
   Variables: { db: Database; trace: Trace };
@@ -109,7 +112,7 @@ app.get('/users/:id/visits', async (c) => {
 app.get('/shards', async (c) => {
   const { db, trace } = c.var;
   const counts = await Promise.all(
-    shardNames(db).map(async (name) => {
+    (await shardNames(db)).map(async (name) => {
       const shard = db.$shard(name);
       trace.asked(name);
       return { name, cities: await shard.$count(cities), users: await shard.$count(users) };

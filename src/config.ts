@@ -1,6 +1,10 @@
 import type { Logger } from 'drizzle-orm';
 import type { Cache } from 'drizzle-orm/cache/core';
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
+import type { CoordinatorNamespace } from './catalog/coordinator-client';
+import type { HintNamespace } from './placement/hint-store';
+import type { Region } from './placement/regions';
+import type { Strategy } from './placement/strategies';
 
 /** The tables among the exports of a Drizzle schema. */
 type TableNames<TSchema> = { [K in keyof TSchema]: TSchema[K] extends SQLiteTable ? K : never }[keyof TSchema];
@@ -23,6 +27,13 @@ export type TableRule<TColumn extends string = string, TShard extends string = s
 export type TableRules<TSchema extends Record<string, unknown>, TShard extends string> = string extends keyof TSchema
   ? Record<string, TableRule<string, TShard>>
   : { [K in TableNames<TSchema>]?: TableRule<ColumnNames<TSchema[K]>, TShard> };
+
+/** Where a database is, for the strategy `location`. */
+export interface ShardLocation {
+  region: Region;
+  /** Its share of new keys among the shards of one region, relative to theirs. Default 1. */
+  priority?: number;
+}
 
 /** How much a statement may fetch when it has to be finished on one shard. */
 export interface Limits {
@@ -60,12 +71,45 @@ export interface ShardedConfig<
 > {
   /** The Drizzle schema, as for `drizzle()`. Tables that are not in it are asked of the database when first seen. */
   schema?: TSchema;
-  /** The databases by name. The order decides which slots each one owns: append, never reorder. */
+  /**
+   * The databases by name. First contact spreads the slots over them; one that is added later is registered, and gets new
+   * keys of every strategy but `hash`.
+   */
   shards: Record<TShard, D1Database>;
+  /** Holds the shard map and hints where keys are, so that a new isolate does not have to ask the catalog. */
+  kv?: HintNamespace;
+  /** The Durable Object that holds the catalog: export `ShardCoordinator` from the Worker and bind it. */
+  coordinator?: CoordinatorNamespace;
+  /** Without a coordinator: the shard whose database holds the catalog. Default: the first one. Never change it. */
+  control?: NoInfer<TShard>;
+  /** Tells clusters apart that share a KV namespace or a coordinator's namespace. Default `default`. Never change it. */
+  cluster?: string;
   /** Where each table's rows live. */
   tables?: NoInfer<TableRules<TSchema, TShard>>;
-  /** How new keys find their shard. */
-  strategy?: 'hash';
+  /**
+   * How new keys find their shard, for all keyspaces or by keyspace. Default `hash`. May be changed: keys that are there keep
+   * their shard.
+   *
+   * - `hash`: by the key's slot; nothing is looked up or stored
+   * - `round-robin`: the shards take turns
+   * - `random`: by the shards' weights
+   * - `location`: the shard nearest to `targetRegion`, or to where the request comes from: `db.$near(request.cf)`
+   * - a function `(key, shards) => name`
+   */
+  strategy?: Strategy | Record<string, Strategy>;
+  /** Where the databases are. */
+  shardLocations?: NoInfer<{ [K in TShard]?: Region | ShardLocation }>;
+  /** What new keys of a `location` strategy shall be near to, unless `$near` says otherwise. */
+  targetRegion?: Region;
+  /** Shares of the slots at first contact, and of `random` keys, relative to each other. Default 1 each. */
+  shardWeights?: NoInfer<{ [K in TShard]?: number }>;
+  /** How long a statement waits for rows that are being moved, in milliseconds. Default 10,000. */
+  moveTimeout?: number;
+  /**
+   * Repeat a write whose answer was lost without the risk of applying it twice. Default false. It costs each write two or
+   * three more rows written, in the same round trip.
+   */
+  exactlyOnce?: boolean;
   /** Statements in flight at a time, per statement of yours. Default 6: Workers open that many connections at once. */
   concurrency?: number;
   /** A batch that writes to several shards: refuse it (default), or run one atomic batch on each. */

@@ -140,3 +140,67 @@ export class PartialWriteError extends ShardedDrizzleError {
     this.failed = failed;
   }
 }
+
+/**
+ * The database that is bound under a shard's name is not that shard: bindings are swapped, it belongs to another cluster, or
+ * it is empty although the cluster has put it to use. Nothing was read or written.
+ */
+export class ShardIdentityError extends ShardedDrizzleError {
+  constructor(
+    shard: string,
+    cluster: string,
+    found: { readonly name: string | null; readonly cluster: string | null },
+    details: ErrorDetails = {},
+  ) {
+    const [is, remedy] =
+      found.name === null
+        ? [
+            'has never been told to be one, although the cluster has put it to use: it is empty, or was restored',
+            'Bind the database that the cluster has used under this name.',
+          ]
+        : found.cluster === cluster
+          ? [`is the shard ${found.name}`, 'Two bindings are swapped: put each database under its own name.']
+          : [
+              `is the shard ${found.name} of another cluster, ${found.cluster}`,
+              'Give the configuration the coordinator or control database that made that cluster.',
+            ];
+    super('SHARD_IDENTITY', `The database bound as shard ${shard} ${is}. Nothing was read or written.`, {
+      remedy,
+      ...details,
+      shard,
+    });
+  }
+}
+
+/** A shard of the cluster has no binding in this deployment: an answer without its rows would be a wrong one. */
+export class MissingShardError extends ShardedDrizzleError {
+  constructor(shard: string, details?: ErrorDetails) {
+    super(
+      'MISSING_SHARD',
+      `The shard ${shard} holds rows of this cluster, and the configuration has no database of that name.`,
+      {
+        remedy: `Add it to \`shards\`, and its binding to wrangler.toml; or move its rows away before taking it out.`,
+        ...details,
+        shard,
+      },
+    );
+  }
+}
+
+/** The shards kept refusing: what this isolate, KV and the catalog say about who owns the rows does not come to rest. */
+export class StaleRouteError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('STALE_ROUTE', message, {
+      remedy:
+        'Nothing was written. Try again; if it stays, look at `$cluster.shards()` and for a database that was restored.',
+      ...details,
+    });
+  }
+}
+
+/** A write had to wait for rows that are being moved, longer than `moveTimeout`. Nothing was written. */
+export class MoveInProgressError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('MOVE_IN_PROGRESS', message, { remedy: 'Try again, or raise `moveTimeout`.', ...details });
+  }
+}

@@ -1,15 +1,19 @@
-import type { SQLWrapper } from 'drizzle-orm';
+import { getTableName, type SQLWrapper } from 'drizzle-orm';
 import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1';
+import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
 import type { DrizzleOptions, ShardedConfig } from './config';
 import { ConfigError } from './errors';
 import { createCluster, type ReadyCluster } from './execution/cluster';
 import { ShardedDatabase as ShardedD1 } from './execution/database';
 import { type Explanation, explainRoute } from './execution/explain';
+import { demandOf } from './execution/run';
 import { type ClusterStats, clusterStats } from './execution/stats';
 import type { Casing } from './layout/column-name';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
 import { renderSql } from './layout/render-sql';
+import type { PlacedKey } from './placement/guard';
 import { canonicalKey } from './placement/key';
+import { pointOf, type Region, type Whereabouts } from './placement/regions';
 
 /** A statement as text and values. */
 export interface SqlText {
@@ -20,10 +24,28 @@ export interface SqlText {
 /** What can be explained: a Drizzle query, `sql`, or text with values. */
 export type Explainable = { toSQL(): { sql: string; params: unknown[] } } | SQLWrapper | SqlText;
 
+/** A database of the cluster. */
+export interface ShardStatus<TShard extends string = string> {
+  name: TShard;
+  /** `adding`: it may own nothing yet. `draining`: nothing new goes there. `retired`: empty, and never asked. */
+  state: 'adding' | 'active' | 'draining' | 'retired';
+  region?: string;
+  weight: number;
+  /** The share of all slots that it owns, from 0 to 1. A shard that was added owns none until slots are moved to it. */
+  slotShare: number;
+  /** The configuration has a database of this name. */
+  bound: boolean;
+}
+
 /** Operations on the fleet of databases. */
 export interface ClusterApi<TShard extends string = string> {
-  /** The databases, in the order of the configuration. */
-  shards(): { name: TShard }[];
+  /**
+   * The databases of the cluster, in the order in which they were registered, with what the catalog says of each. Makes the
+   * cluster on first contact.
+   *
+   * @throws ShardIdentityError when a binding is another database than its name says.
+   */
+  shards(): Promise<ShardStatus<TShard>[]>;
   /**
    * Rows and keys of the schema's tables on each shard, the size of each database, and its share of the slots. Reads every
    * row once: for a dashboard, not for each request.
@@ -47,6 +69,20 @@ export interface ShardedHelpers<TDatabase, TShard extends string> {
    * @throws ConfigError when the key is no text and no whole number.
    */
   $forKey(key: string | number | bigint, keyspace?: string): Promise<TDatabase>;
+  /**
+   * The same database for a request from a place: new keys of a `location` strategy go to the nearest shard.
+   *
+   * @param near `request.cf`, or a region code.
+   * @example
+   * const db = base.$near(request.cf);
+   */
+  $near(near: Region | Whereabouts | undefined): TDatabase & ShardedHelpers<TDatabase, TShard>;
+  /**
+   * The next id of a table's sequence: the one that an insert without an id would get.
+   *
+   * @throws ConfigError when the table's primary key is no INTEGER PRIMARY KEY.
+   */
+  $nextId(table: SQLiteTable | string): Promise<number>;
   /** Operations on the fleet of databases. */
   readonly $cluster: ClusterApi<TShard>;
   /**
@@ -85,8 +121,18 @@ export function shardedDrizzle<
   TShard extends string = string,
   TRelations extends Record<string, unknown> = TSchema,
 >(config: ShardedConfig<TSchema, TShard> & DrizzleOptions<TRelations>): ShardedDatabase<TRelations, TShard> {
+  return build(createCluster(config as ShardedConfig), config);
+}
+
+function build<
+  TSchema extends Record<string, unknown>,
+  TShard extends string,
+  TRelations extends Record<string, unknown>,
+>(
+  cluster: ReadyCluster,
+  config: ShardedConfig<TSchema, TShard> & DrizzleOptions<TRelations>,
+): ShardedDatabase<TRelations, TShard> {
   type Database = DrizzleD1Database<TRelations> & { $client: D1Database };
-  const cluster = createCluster(config as ShardedConfig);
   const { schema, relations, logger, cache, casing } = config;
   const shared = defined({ schema, relations, logger, casing }) as unknown as Parameters<typeof drizzle<TRelations>>[1];
   const plain = new Map<string, Database>();
@@ -104,8 +150,10 @@ export function shardedDrizzle<
   const helpers: ShardedHelpers<Database, TShard> = {
     $shard,
     $forKey: async (key, keyspace = DEFAULT_KEYSPACE) => $shard(await ownerOf(cluster, keyspace, key)),
+    $near: (near) => build(cluster.near(pointOf(near)), config),
+    $nextId: (table) => nextId(cluster, typeof table === 'string' ? table : getTableName(table)),
     $cluster: {
-      shards: () => [...cluster.databases.keys()].map((name) => ({ name: name as TShard })),
+      shards: () => shardsOf<TShard>(cluster),
       stats: () => clusterStats(cluster.executor),
     },
     $explain: (query) => explain(cluster, query, casing),
@@ -118,19 +166,52 @@ export function shardedDrizzle<
 const defined = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 
-function ownerOf(cluster: ReadyCluster, keyspace: string, key: string | number | bigint): string | Promise<string> {
+/** Asks the key's shard itself: what is known of it here may be old. */
+async function ownerOf({ executor }: ReadyCluster, keyspace: string, key: string | number | bigint): Promise<string> {
   const canonical = canonicalKey(key, typeof key === 'string' ? 'text' : 'integer');
   if (typeof canonical !== 'string') {
     throw new ConfigError(`$forKey: ${String(key)} cannot be a shard key.`, {
       remedy: 'Give a text or a whole number.',
     });
   }
-  return cluster.executor.cluster.placement.ownerOf(keyspace, canonical);
+  return executor.accepted([], async (attempt) => {
+    const [placed] = await attempt.place(keyspace, [canonical]);
+    const { shard } = placed as PlacedKey;
+    await executor.shards.guarded(demandOf(attempt, shard, [placed as PlacedKey], false), [], {
+      tables: [],
+      write: false,
+    });
+    return shard;
+  });
+}
+
+async function shardsOf<TShard extends string>({ executor, databases }: ReadyCluster): Promise<ShardStatus<TShard>[]> {
+  const { routing } = await executor.attempt(false);
+  return routing.map.shards.map((shard) => ({
+    ...shard,
+    name: shard.name as TShard,
+    slotShare: routing.shareOf(shard.name),
+    bound: databases.has(shard.name),
+  }));
+}
+
+async function nextId({ executor }: ReadyCluster, name: string): Promise<number> {
+  const { layout, numbers } = executor.cluster;
+  if (!layout.find(name)) await executor.ask([name], name, await executor.attempt(false));
+  if (layout.find(name)?.rowidAlias === undefined) {
+    throw new ConfigError(`$nextId: ${name} has no INTEGER PRIMARY KEY.`, {
+      tables: [name],
+      remedy: 'Make an id of your own, for instance crypto.randomUUID().',
+    });
+  }
+  const [id] = await numbers.ids(name, 1, executor);
+  return Number(id);
 }
 
 async function explain({ executor }: ReadyCluster, query: Explainable, casing: Casing): Promise<Explanation> {
   const statement = toText(query, casing);
-  const { plan, route } = await executor.prepare(statement);
+  // New keys are not claimed: an explanation must not place them.
+  const { plan, route } = await executor.prepare(statement, await executor.attempt(false), 'objects');
   return explainRoute(route, plan.tables);
 }
 

@@ -21,7 +21,10 @@ function withFaults(faults: Faults, count = 1) {
   const all = shards(count);
   const counted = countingD1(faultyD1(all.s0 as D1Database, faults));
   const calls = () => counted.counts.calls;
-  return { d1: shardedD1({ shards: { ...all, s0: counted } }), calls };
+  const d1 = shardedD1({ shards: { ...all, s0: counted } });
+  /** Makes the cluster, so that only the calls of the statement itself are counted after. */
+  const connect = () => d1.prepare("pragma table_info('users')").all();
+  return { d1, calls, connect };
 }
 
 const read = 'select id from users where id = ?';
@@ -57,18 +60,20 @@ describe('a transient error of D1', () => {
   });
 
   it('in a write that may have been applied is never repeated', async () => {
-    const { d1, calls } = withFaults({ failOn: failTimes(1, 'insert', LOST), when: 'after' });
+    const { d1, calls, connect } = withFaults({ failOn: failTimes(1, 'insert into users', LOST), when: 'after' });
+    await connect();
+    const before = calls();
     const error = await failureOf(d1.prepare(write).bind('a').run());
     expect(error).toBeInstanceOf(UnknownOutcomeError);
     expect(error).toMatchObject({ code: 'UNKNOWN_OUTCOME', shard: 's0', tables: ['users'] });
     // One to ask for the table's shape, one that wrote.
-    expect(calls()).toBe(2);
+    expect(calls() - before).toBe(2);
     // This time it was applied, and the user can see it.
     expect(await d1.prepare(read).bind('a').raw()).toEqual([['a']]);
   });
 
   it('in a write that cannot have been applied is passed over, and the row is written once', async () => {
-    const { d1 } = withFaults({ failOn: failTimes(2, 'insert', UNRESOLVED) });
+    const { d1 } = withFaults({ failOn: failTimes(2, 'insert into users', UNRESOLVED) });
     await d1.prepare(write).bind('a').run();
     expect(await rowsPerShard(shards(1), 'users')).toEqual({ s0: 1 });
   });
@@ -76,7 +81,8 @@ describe('a transient error of D1', () => {
   it('in a write to several shards is told of the shard whose outcome is unknown', async () => {
     // The rehearsal ends in an error of its own; the write after it is the second insert that the shard sees.
     let inserts = 0;
-    const failOn = (sql: string) => (sql.startsWith('insert') && ++inserts === 2 ? new Error(LOST) : undefined);
+    const failOn = (sql: string) =>
+      sql.startsWith('insert into users') && ++inserts === 2 ? new Error(LOST) : undefined;
     const { d1 } = withFaults({ failOn, when: 'after' }, 3);
     const values = Array.from({ length: 20 }, (_, i) => `('u${i}', 1)`).join(', ');
     const error = (await failureOf(
@@ -87,9 +93,11 @@ describe('a transient error of D1', () => {
   });
 
   it('is not what an overloaded database says: that is thrown at once', async () => {
-    const { d1, calls } = withFaults({ failOn: failTimes(1, 'where id', OVERLOADED) });
+    const { d1, calls, connect } = withFaults({ failOn: failTimes(1, 'where id', OVERLOADED) });
+    await connect();
+    const before = calls();
     expect(await failureOf(d1.prepare(read).bind('a').all())).toMatchObject({ code: 'SHARD_QUERY' });
     // One to ask for the table's shape, one that failed.
-    expect(calls()).toBe(2);
+    expect(calls() - before).toBe(2);
   });
 });

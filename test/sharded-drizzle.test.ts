@@ -26,7 +26,7 @@ describe('the $ helpers', () => {
       const own = await db.$forKey(id);
       expect(await own.select().from(users).where(eq(users.id, id))).toHaveLength(1);
       const everywhere = await Promise.all(
-        db.$cluster.shards().map(({ name }) => db.$shard(name).$count(users, eq(users.id, id))),
+        (await db.$cluster.shards()).map(({ name }) => db.$shard(name).$count(users, eq(users.id, id))),
       );
       expect(everywhere.reduce((sum, count) => sum + count, 0)).toBe(1);
     }
@@ -42,8 +42,10 @@ describe('the $ helpers', () => {
     expect(() => open().$shard('nowhere')).toThrow(/no shard nowhere.*s0, s1, s2/);
   });
 
-  it('$cluster.shards() lists the databases in the order of the configuration', () => {
-    expect(open().$cluster.shards()).toEqual([{ name: 's0' }, { name: 's1' }, { name: 's2' }]);
+  it('$cluster.shards() lists the databases in the order of the configuration, with their share', async () => {
+    const listed = await open().$cluster.shards();
+    expect(listed).toMatchObject(['s0', 's1', 's2'].map((name) => ({ name, state: 'active', weight: 1, bound: true })));
+    for (const { slotShare } of listed) expect(slotShare).toBeCloseTo(1 / 3, 3);
   });
 
   it('$cluster.stats() counts the rows and keys of each shard, and knows its size and its slots', async () => {
@@ -77,6 +79,8 @@ describe('the $ helpers', () => {
   it('$explain takes a Drizzle query, sql, or text, and runs none of them', async () => {
     const { shards: counted, total } = countingShards(shards(3));
     const db = shardedDrizzle({ schema, shards: counted });
+    await db.$cluster.shards();
+    total.reset();
     const byKey = await db.$explain(db.select().from(users).where(eq(users.id, 'u1')));
     expect(byKey).toMatchObject({ kind: 'single', tables: ['users'] });
     const deleted = await db.$explain(sql`delete from ${users} where ${users.id} = ${'u1'}`);

@@ -36,7 +36,7 @@ function checkNames(what: string, items: readonly { name: string }[]): void {
 }
 
 /** Refuses a size or bound that has no exact number in JavaScript and JSON. */
-export function checkBlockRequest(size: number, atLeast: number): void {
+export function checkBlockRequest(size: number, atLeast = 0): void {
   if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`A block has 1 or more numbers, not ${size}.`);
   if (!Number.isSafeInteger(atLeast))
     throw new RangeError(`A block begins above a safe integer, not above ${atLeast}.`);

@@ -1,8 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
-import type { Block, Catalog, OpenRequest, ShardMap } from './catalog';
-import { checkBlockRequest, checkOpenRequest } from './check-request';
-import { blockProgram, mapProgram, openProgram, type Program } from './programs';
+import type { Block, CatalogView, Enrolled, OpenRequest } from './catalog';
+import { confirmProgram } from './confirm';
+import type { Answer, RemoteCatalog } from './coordinator-client';
+import { blockProgram, sequenceProgram } from './numbers';
+import { openProgram } from './open';
+import type { Program } from './program';
 import { CATALOG_TABLES } from './tables';
+import { mapProgram } from './view';
 
 type SqlRow = Record<string, SqlStorageValue>;
 
@@ -20,7 +24,7 @@ type SqlRow = Record<string, SqlStorageValue>;
  * // tag = "v1"
  * // new_sqlite_classes = ["ShardCoordinator"]
  */
-export class ShardCoordinator extends DurableObject {
+export class ShardCoordinator extends DurableObject implements RemoteCatalog {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     ctx.storage.transactionSync(() => {
@@ -29,51 +33,39 @@ export class ShardCoordinator extends DurableObject {
   }
 
   /** See {@link Catalog.open}. */
-  open(request: OpenRequest): ShardMap {
+  open(request: OpenRequest): Answer<CatalogView> {
     return this.#run(openProgram(request));
   }
 
   /** See {@link Catalog.map}. */
-  map(): ShardMap | undefined {
+  map(): Answer<CatalogView | undefined> {
     return this.#run(mapProgram);
   }
 
+  /** See {@link Catalog.confirm}. */
+  confirm(done: Enrolled[]): Answer<CatalogView> {
+    return this.#run(confirmProgram(done));
+  }
+
   /** See {@link Catalog.block}. */
-  block(counter: string, size: number, atLeast?: number): Block {
+  block(counter: string, size: number, atLeast?: number): Answer<Block> {
     return this.#run(blockProgram(counter, size, atLeast));
   }
 
-  #run<T>({ statements, read }: Program<T>): T {
-    const { storage } = this.ctx;
-    return storage.transactionSync(() =>
-      read(statements.map(({ sql, params }) => storage.sql.exec<SqlRow>(sql, ...params).toArray())),
-    );
+  /** See {@link Catalog.sequence}. */
+  sequence(name: string, size: number, atLeast?: number): Answer<Block | undefined> {
+    return this.#run(sequenceProgram(name, size, atLeast));
   }
-}
 
-/**
- * The catalog in a {@link ShardCoordinator}. One call is one RPC.
- *
- * @param name The object's name; clusters that share a namespace need different ones.
- * @default name 'default'
- * @example
- * const catalog = coordinatorCatalog(env.SHARD_COORDINATOR);
- */
-export function coordinatorCatalog(namespace: DurableObjectNamespace<ShardCoordinator>, name = 'default'): Catalog {
-  // A stub that has thrown may stay broken, so each call takes a new one; getting it does no I/O.
-  const stub = () => namespace.get(namespace.idFromName(name));
-  return {
-    async open(request) {
-      // Here as well as there: an error that went through RPC has lost its class.
-      checkOpenRequest(request);
-      return stub().open(request);
-    },
-    async map() {
-      return stub().map();
-    },
-    async block(counter, size, atLeast = 0) {
-      checkBlockRequest(size, atLeast);
-      return stub().block(counter, size, atLeast);
-    },
-  };
+  #run<T>({ statements, read }: Program<T>): Answer<T> {
+    const { storage } = this.ctx;
+    try {
+      const value = storage.transactionSync(() =>
+        read(statements.map(({ sql, params }) => storage.sql.exec<SqlRow>(sql, ...params).toArray())),
+      );
+      return { value };
+    } catch (error) {
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
+  }
 }

@@ -6,14 +6,23 @@ export const CATALOG_TABLES: readonly string[] = [
   // One row at most: first contact is an insert that only one caller wins.
   `create table if not exists _shard_catalog_cluster (
     one integer primary key check (one = 1), id text not null, epoch integer not null, base integer not null)`,
+  // `weight` is its share; `join_weight` is what its joining adds to digests. `awaits_reference`: it does not become
+  // active before the rows of the reference tables are on it.
   `create table if not exists _shard_catalog_shards (
     position integer primary key, name text not null unique, region text, weight real not null,
-    state text not null check (state in ('adding', 'active', 'draining', 'retired')))`,
-  'create table if not exists _shard_catalog_keyspaces (name text primary key, strategy text not null) without rowid',
+    state text not null check (state in ('adding', 'active', 'draining', 'retired')),
+    join_weight integer not null default 0, awaits_reference integer not null default 0)`,
+  // `directory` is sticky: keys that a strategy has put elsewhere stay there when the strategy changes.
+  `create table if not exists _shard_catalog_keyspaces (
+    name text primary key, strategy text not null, directory integer not null default 0) without rowid`,
+  // The shards that were told of a keyspace. What is missing here is pending, so that neither a new shard nor a new
+  // keyspace has to add rows for the other.
+  `create table if not exists _shard_catalog_enrolled (
+    shard text, keyspace text, primary key (shard, keyspace)) without rowid`,
   `create table if not exists _shard_catalog_slots (
     keyspace text, lo integer, hi integer not null, shard text not null,
     primary key (keyspace, lo), check (lo between 0 and hi and hi < 16384)) without rowid`,
-  // `next` has not been given yet. Beyond 2^53 numbers are no longer exact in JavaScript.
+  // Counters and sequences, told apart by a prefix. `next` has not been given yet. Beyond 2^53 numbers are no longer exact in JavaScript.
   `create table if not exists _shard_catalog_counters (
     name text primary key, next integer not null,
     constraint counter_exhausted check (next between 1 and 9007199254740992)) without rowid`,

@@ -1,12 +1,16 @@
 import { UnknownTableError, UnsupportedStatementError } from '../errors';
+import type { Attempt } from '../placement/attempt';
+import type { Demand } from '../placement/guard';
 import type { Plan } from '../plan/plan';
 import { planTableCopy } from '../plan/plan-statement';
-import { mergeBroadcast, mergeInsert, mergeScatter } from './results';
+import type { BoundStatement } from '../sql/bound';
+import { mergeBroadcast, mergeInsert, mergeScatter, named } from './results';
 import type { Route } from './route';
 import { crossShard } from './route-write';
-import type { Executor } from './run';
-import type { BoundStatement, ShardRows } from './shard-set';
-import { writeParts } from './write';
+import { demandOf, type Executor } from './run';
+import type { ShardRows } from './shard-set';
+import { type Part, writeParts } from './write';
+import { withPins, writePinned, writeSchema } from './write-routes';
 
 interface Planned {
   readonly statement: BoundStatement;
@@ -30,19 +34,30 @@ export async function runBatch(
   statements: readonly BoundStatement[],
   routed: (statement: BoundStatement, route: Route) => void,
 ): Promise<ShardRows[]> {
+  const [first] = statements;
+  if (first) executor.checkText(first.sql);
+  return executor.accepted([], (attempt) => tryBatch(executor, attempt, statements, routed));
+}
+
+async function tryBatch(
+  executor: Executor,
+  attempt: Attempt,
+  statements: readonly BoundStatement[],
+  routed: (statement: BoundStatement, route: Route) => void,
+): Promise<ShardRows[]> {
   const planned: Planned[] = [];
   for (const statement of statements) {
-    const one = await prepareInBatch(executor, statement, planned);
+    const one = await prepareInBatch(executor, attempt, statement, planned);
     routed(statement, one.route);
     planned.push(one);
   }
   const tables = [...new Set(planned.flatMap(({ plan }) => plan.tables))];
-  const shards = batchShards(executor, planned);
+  const shards = batchShards(attempt, planned);
   const [only, ...others] = shards;
-  if (only !== undefined && others.length === 0) return runParts(executor, planned, tables, only);
+  if (only !== undefined && others.length === 0) return runParts(executor, attempt, planned, tables, only);
   if (planned.every(({ plan }) => plan.kind === 'read')) {
     const results: ShardRows[] = [];
-    for (const { route, plan } of planned) results.push(await executor.run(route, 'objects', plan.tables));
+    for (const { route, plan } of planned) results.push(await executor.run(route, attempt, plan.tables));
     return results;
   }
   const same = planned.every(
@@ -65,21 +80,22 @@ export async function runBatch(
       );
     }
   }
-  return runParts(executor, planned, tables, undefined);
+  return runParts(executor, attempt, planned, tables, undefined);
 }
 
 /** A table that the batch itself makes cannot be asked for yet; a migration may copy rows into it. */
 async function prepareInBatch(
   executor: Executor,
+  attempt: Attempt,
   statement: BoundStatement,
   before: readonly Planned[],
 ): Promise<Planned> {
   try {
-    return { statement, ...(await executor.prepare(statement)) };
+    return { statement, ...(await executor.prepare(statement, attempt, 'objects')) };
   } catch (error) {
     if (!(error instanceof UnknownTableError) || !before.some(({ plan }) => isDdl(plan))) throw error;
     const plan = planTableCopy(statement.sql);
-    if (plan) return { statement, plan, route: executor.route(plan, statement) as Route };
+    if (plan) return { statement, plan, route: executor.route(plan, statement, attempt, 'objects') as Route };
     throw new UnsupportedStatementError(
       'The batch uses a table that it makes itself, so its shard key is not known yet.',
       {
@@ -103,20 +119,19 @@ const isPartOfMigration = (planned: readonly Planned[], plan: Plan): boolean =>
   planned.some((one) => isDdl(one.plan)) && (plan.kind === 'update' || plan.kind === 'delete') && plan.local;
 
 /** Every shard that the batch has to run on. What goes anywhere goes along. */
-function batchShards(executor: Executor, planned: readonly Planned[]): readonly string[] {
+function batchShards(attempt: Attempt, planned: readonly Planned[]): readonly string[] {
   const shards = new Set<string>();
   for (const { route, plan } of planned) {
     if (isNeutral(plan) || readsEverywhere(plan)) continue;
-    if (route.kind === 'single') shards.add(route.shard);
-    else for (const shard of route.shards) shards.add(shard);
+    for (const shard of route.shards) shards.add(shard);
   }
-  const { placement } = executor.cluster;
-  return shards.size === 0 ? [placement.shards[0] as string] : placement.shards.filter((shard) => shards.has(shard));
+  return shards.size === 0 ? [attempt.shards[0] as string] : attempt.shards.filter((shard) => shards.has(shard));
 }
 
 /** One D1 batch on each shard, in the order given; then each statement's results are merged as if it had run alone. */
 async function runParts(
   executor: Executor,
+  attempt: Attempt,
   planned: readonly Planned[],
   tables: readonly string[],
   only: string | undefined,
@@ -128,31 +143,77 @@ async function runParts(
     queue.push(...list);
     return { shard, from: queue.length - list.length, count: list.length };
   };
-  const { placement } = executor.cluster;
   const shares = planned.map(({ route, plan }): Share[] => {
     if (isNeutral(plan) && route.kind === 'single')
-      return (only === undefined ? placement.shards : [only]).map((shard) => add(shard, [route.statement]));
+      return (only === undefined ? attempt.everyShard() : [only]).map((shard) => add(shard, [route.statement]));
     if (route.kind === 'single') return [add(only ?? route.shard, [route.statement])];
     if (route.kind === 'insert') return route.parts.map((part) => add(part.shard, part.statements));
     if (route.kind === 'scatter') return route.shards.map((shard) => add(shard, [route.statement]));
     if (route.kind === 'broadcast') return route.shards.map((shard) => add(shard, route.statements));
     throw new TypeError(`a ${route.kind} cannot be part of a batch`);
   });
-  const parts = [...queues].map(([shard, list]) => ({ shard, statements: list }));
-  const ddl = planned.some(({ plan }) => isDdl(plan));
   const write = !planned.every(({ plan }) => plan.kind === 'read');
-  const rehearse = executor.cluster.rehearseWrites && write && !ddl;
-  const options = { format: 'objects', tables, write, rehearse, firstAlone: false } as const;
-  const results = await writeParts(executor.shards, parts, options).finally(() => {
-    // Also when it failed: some shards may have changed.
-    if (ddl) executor.forget();
-  });
-  const byShard = new Map(parts.map((part, i) => [part.shard, results[i] ?? []]));
+  const parts = [...queues].map(
+    ([shard, statements]): Part => ({
+      demand: batchDemand(attempt, shard, planned, write, only !== undefined),
+      statements,
+    }),
+  );
+  const results = await writeBatch(executor, attempt, planned, parts, tables);
+  const byShard = new Map(parts.map((part, i) => [part.demand.shard, results[i] ?? []]));
   return planned.map(({ route }, i) => {
     const own = (shares[i] ?? []).map(({ shard, from, count }) => (byShard.get(shard) ?? []).slice(from, from + count));
-    if (route.kind === 'scatter') return mergeScatter(route, own.flat());
-    if (route.kind === 'insert') return mergeInsert(route, own);
-    if (route.kind === 'broadcast') return mergeBroadcast(route, own);
-    return (own[0] as ShardRows[])[0] as ShardRows;
+    if (route.kind === 'scatter') return named(route, mergeScatter(route, own.flat()));
+    if (route.kind === 'insert') return named(route, mergeInsert(route, route.parts, own));
+    if (route.kind === 'broadcast') return named(route, mergeBroadcast(route, own));
+    return named(route, (own[0] as ShardRows[])[0] as ShardRows);
   });
+}
+
+/** All that the batch's statements need of one shard, in one guard. */
+function batchDemand(
+  attempt: Attempt,
+  shard: string,
+  planned: readonly Planned[],
+  write: boolean,
+  alone: boolean,
+): Demand {
+  const routes = planned.map(({ route }) => route);
+  const keys = routes.flatMap((route) => route.keys);
+  const own = new Map(
+    keys.flatMap((key) => (key.shard === shard ? [[`${key.keyspace}\0${key.key}`, key] as const] : [])),
+  );
+  const elsewhere = routes
+    .filter(({ kind }) => kind === 'scatter' || kind === 'broadcast')
+    .flatMap((route) => route.keys.filter((key) => key.shard !== shard));
+  const all = alone && routes.some((route) => route.all);
+  return { ...demandOf(attempt, shard, [...own.values()], write, all), absent: elsewhere };
+}
+
+function writeBatch(
+  executor: Executor,
+  attempt: Attempt,
+  planned: readonly Planned[],
+  parts: readonly Part[],
+  tables: readonly string[],
+): Promise<ShardRows[][]> {
+  const write = !planned.every(({ plan }) => plan.kind === 'read');
+  const routes = planned.map(({ route }) => route);
+  if (planned.some(({ plan }) => isDdl(plan))) return writeSchema(executor, parts, tables);
+  const everywhere = routes.filter(({ kind }) => kind === 'broadcast');
+  if (parts.length < 2 || (everywhere.length === 0 && !routes.some((route) => route.all))) {
+    return writeParts(executor.shards, parts, { tables, write, rehearse: executor.cluster.rehearseWrites && write });
+  }
+  const shards = parts.map(({ demand }) => demand.shard);
+  const demandAt = (shard: string) => (parts[shards.indexOf(shard)] as Part).demand;
+  const exclusive = everywhere.some((route) => route.kind === 'broadcast' && route.same);
+  const pinning = { shards, demandAt, all: routes.some((route) => route.all), exclusive };
+  return withPins(executor, attempt, pinning, tables, (pin) =>
+    writePinned(
+      executor,
+      pin,
+      parts.map(({ demand, statements }) => ({ demand: { ...demand, absent: [] }, statements })),
+      tables,
+    ),
+  );
 }

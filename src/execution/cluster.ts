@@ -1,42 +1,162 @@
+import type { Catalog, OpenRequest } from '../catalog/catalog';
+import { coordinatorCatalog } from '../catalog/coordinator-client';
+import { D1Catalog } from '../catalog/d1-catalog';
+import { observedCatalog } from '../catalog/observed-catalog';
 import type { QueryEvent, ShardedConfig } from '../config';
 import { ConfigError } from '../errors';
 import { Layout } from '../layout/layout';
-import { HashPlacement } from '../placement/hash-placement';
+import { DEFAULT_KEYSPACE } from '../layout/placement-rules';
+import { enrolPending } from '../placement/enrol';
+import { HintStore } from '../placement/hint-store';
+import { isolateState } from '../placement/isolate';
+import type { Point } from '../placement/regions';
+import { Resolver } from '../placement/resolver';
+import { readStrategies, type Strategies } from '../placement/strategy-config';
+import { Telemetry } from '../telemetry/counters';
+import { Numbers } from './numbers';
 import { PlanCache } from './plan-cache';
+import { withRetries } from './retry';
 import { type Cluster, Executor } from './run';
-import { type ShardClient, ShardSet } from './shard-set';
+import { type SessionStart, ShardSessions } from './session';
+import { prepare, ShardSet } from './shard-set';
 
 /** A configuration, checked and ready to run. */
 export interface ReadyCluster {
   readonly databases: ReadonlyMap<string, D1Database>;
   readonly executor: Executor;
   readonly onQuery: ((event: QueryEvent) => void) | undefined;
-  /** The same cluster over other clients: sessions. */
-  readonly over: (clients: ReadonlyMap<string, ShardClient>) => Executor;
+  /** The same cluster for requests that come from somewhere. */
+  readonly near: (point: Point | undefined) => ReadyCluster;
+  /** The same cluster over sessions of its databases. */
+  readonly session: (start: SessionStart) => { readonly executor: Executor; readonly sessions: ShardSessions };
 }
 
 /** @throws ConfigError for every mistake that shows without asking a database. */
 export function createCluster(config: ShardedConfig): ReadyCluster {
   const layout = Layout.fromConfig(config);
-  if (config.strategy !== undefined && config.strategy !== 'hash') {
-    throw new ConfigError(`strategy is '${String(config.strategy)}'.`, { remedy: "Write strategy: 'hash'." });
-  }
+  const names = layout.shards;
+  const keyspaces = keyspacesOf(layout);
+  const strategies = readStrategies(config, names, keyspaces);
   const concurrency = positive('concurrency', config.concurrency, 6);
   const limits = {
     rows: positive('limits.gatherRows', config.limits?.gatherRows, 250_000),
     bytes: positive('limits.gatherBytes', config.limits?.gatherBytes, 24 * 1024 * 1024),
   };
+  const databases = new Map(Object.entries(config.shards));
+  const clusterName = config.cluster ?? 'default';
+  const anchor = config.coordinator ?? controlOf(config);
+  const telemetry = new Telemetry();
+  const catalog = observedCatalog(catalogOf(config, clusterName), telemetry, (run) => withRetries(false, run));
+  const request = openRequest(config, layout, strategies, keyspaces);
+  const state = isolateState(anchor, JSON.stringify([clusterName, request]));
+  const options = {
+    concurrency,
+    exactlyOnce: config.exactlyOnce ?? false,
+    telemetry,
+    learn: (shard: string, version: number) => state.learnVersion(shard, version),
+  };
+  const shards = new ShardSet(databases, options);
+  const store = config.kv && new HintStore(checkKv(config.kv), clusterName, telemetry);
+  const resolver = new Resolver({
+    state,
+    catalog,
+    store,
+    request,
+    enrol: (view) =>
+      enrolPending(
+        view,
+        (shard) => databases.has(shard),
+        (shard, statements) =>
+          shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, (client) =>
+            client.batch(statements.map((one) => prepare(client, one))),
+          ),
+        (items, each) => shards.forEach(items, each),
+        catalog,
+      ),
+  });
   const cluster: Cluster = {
     layout,
-    placement: new HashPlacement(layout.shards),
+    resolver,
+    strategies,
+    numbers: new Numbers(state, catalog),
+    telemetry,
     plans: new PlanCache(),
     limits,
     crossShardBatch: config.crossShardBatch ?? 'refuse',
     rehearseWrites: config.rehearseWrites ?? true,
+    moveTimeoutMs: positive('moveTimeout', config.moveTimeout, 10_000),
   };
-  const databases = new Map(Object.entries(config.shards));
-  const over = (clients: ReadonlyMap<string, ShardClient>) => new Executor(cluster, new ShardSet(clients, concurrency));
-  return { databases, executor: over(databases), onQuery: config.onQuery, over };
+  const near = (point: Point | undefined): ReadyCluster => ({
+    databases,
+    onQuery: config.onQuery,
+    executor: new Executor(cluster, shards, point),
+    near,
+    session: (start) => {
+      const sessions = new ShardSessions(databases, start);
+      const executor = new Executor(cluster, shards.over(sessions), point, (shard) => sessions.needsPrimary(shard));
+      return { executor, sessions };
+    },
+  });
+  return near(undefined);
+}
+
+function openRequest(
+  config: ShardedConfig,
+  layout: Layout,
+  strategies: Strategies,
+  keyspaces: readonly string[],
+): OpenRequest {
+  const weights = config.shardWeights ?? {};
+  for (const name of Object.keys(weights)) {
+    if (!layout.shards.includes(name)) {
+      throw new ConfigError(`shardWeights['${name}'] is no shard.`, {
+        remedy: `Write one of: ${layout.shards.join(', ')}.`,
+      });
+    }
+  }
+  return {
+    shards: layout.shards.map((name) => {
+      const region = strategies.locations[name]?.region;
+      const weight = weights[name];
+      return { name, ...(region === undefined ? {} : { region }), ...(weight === undefined ? {} : { weight }) };
+    }),
+    keyspaces: keyspaces.map((name) => ({ name, strategy: strategies.nameOf(name) })),
+    referenceTables: layout.declared().some((table) => table.placement.kind === 'replicated'),
+  };
+}
+
+/** Every keyspace that a rule names, and the default one, which tables without a rule are in. */
+function keyspacesOf(layout: Layout): string[] {
+  const named = layout
+    .declared()
+    .flatMap(({ placement }) => (placement.kind === 'sharded' ? [placement.keyspace] : []));
+  const ruled = [...layout.rules.values()].flatMap(({ keyspace }) => keyspace ?? []);
+  return [...new Set([DEFAULT_KEYSPACE, ...named, ...ruled])];
+}
+
+function catalogOf(config: ShardedConfig, name: string): Catalog {
+  const { coordinator } = config;
+  if (!coordinator) return new D1Catalog(controlOf(config));
+  if (typeof coordinator.idFromName !== 'function') {
+    throw new ConfigError('`coordinator` is no namespace of a Durable Object.', {
+      remedy: 'Export ShardCoordinator from the Worker, bind it in wrangler.toml, and pass env.SHARD_COORDINATOR.',
+    });
+  }
+  return coordinatorCatalog(coordinator, name);
+}
+
+function controlOf({ shards, control }: ShardedConfig): D1Database {
+  const name = control ?? (Object.keys(shards)[0] as string);
+  const database = shards[name];
+  if (database) return database;
+  throw new ConfigError(`control is '${name}', which is no shard.`, {
+    remedy: `Write one of: ${Object.keys(shards).join(', ')}.`,
+  });
+}
+
+function checkKv(kv: NonNullable<ShardedConfig['kv']>): NonNullable<ShardedConfig['kv']> {
+  if (typeof kv.get === 'function' && typeof kv.put === 'function') return kv;
+  throw new ConfigError('`kv` is no KV namespace.', { remedy: 'Is its binding in wrangler.toml? Pass env.KV.' });
 }
 
 function positive(name: string, value: number | undefined, fallback: number): number {

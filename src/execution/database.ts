@@ -1,11 +1,12 @@
 import { UnsupportedStatementError } from '../errors';
+import type { BoundStatement } from '../sql/bound';
 import { splitScript } from '../sql/parse';
 import { runBatch } from './batch';
 import type { ReadyCluster } from './cluster';
 import { observe, type QueryListener } from './observe';
 import type { Executor } from './run';
-import { decodeBookmark, ShardSessions } from './session';
-import type { BoundStatement, ShardRows } from './shard-set';
+import { decodeBookmark } from './session';
+import type { ShardRows } from './shard-set';
 import { ShardedStatement, toObjects } from './statement';
 
 /** The public interface of a D1 database, over many. */
@@ -34,8 +35,7 @@ export class ShardedDatabase implements D1Database {
 
   withSession(constraintOrBookmark?: D1SessionBookmark | D1SessionConstraint): D1DatabaseSession {
     const cluster = this.#cluster;
-    const sessions = new ShardSessions(cluster.databases, decodeBookmark(constraintOrBookmark));
-    const executor = cluster.over(sessions);
+    const { executor, sessions } = cluster.session(decodeBookmark(constraintOrBookmark));
     return {
       prepare: (query) => new ShardedStatement(executor, cluster.onQuery, query),
       batch: <T>(statements: D1PreparedStatement[]) => batchOf<T>(executor, cluster.onQuery, statements),

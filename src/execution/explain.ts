@@ -1,7 +1,7 @@
 import type { OrderKey } from '../plan/plan';
+import type { BoundStatement } from '../sql/bound';
 import { finishingStatement } from './gather';
 import type { Route } from './route';
-import type { BoundStatement } from './shard-set';
 
 /** One statement on one or several shards. */
 export interface ExplainedStep {
@@ -34,7 +34,7 @@ export interface Explanation {
 
 /** Describes a route. Pure. */
 export function explainRoute(route: Route, tables: readonly string[]): Explanation {
-  const shards = route.kind === 'single' ? [route.shard] : route.shards;
+  const { shards } = route;
   const steps = stepsOf(route);
   const merge = mergeOf(route);
   const lines = [`${route.kind} on ${shards.join(', ')}`];

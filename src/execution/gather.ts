@@ -1,11 +1,16 @@
 import { GatherLimitError } from '../errors';
 import type { Column } from '../layout/table';
+import type { Attempt } from '../placement/attempt';
 import { COLUMNS_PER_ARRAY } from '../plan/plan-gather';
+import { positionalSelect } from '../plan/positional';
+import type { BoundStatement } from '../sql/bound';
 import { joinWithin, valueAt } from '../sql/json-values';
 import { MAX_PARAMS } from '../sql/template';
 import { quoteName } from '../sql/tokens';
+import { askBalanced } from './balance';
 import type { GatherRoute } from './route';
-import type { BoundStatement, ShardSet } from './shard-set';
+import { type Executor, spreadDemand } from './run';
+import { type Answer, rowsOf } from './shard-set';
 
 /** A bound string may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
 const CHUNK_LENGTH = 600_000;
@@ -30,35 +35,53 @@ interface Gathered {
  */
 export async function gather(
   route: GatherRoute,
-  shards: ShardSet,
-  limits: GatherLimits,
+  { shards, cluster }: Executor,
+  attempt: Attempt,
   tables: readonly string[],
 ): Promise<BoundStatement> {
+  const { limits } = cluster;
   const counted = { rows: 0, bytes: 0 };
-  const jobs = route.fetches.flatMap((fetch, i) => fetch.shards.map((shard) => ({ i, shard, ...fetch })));
-  const results = await shards.forEach(jobs, async ({ shard, statement, table }) => {
-    const capped = { sql: `${statement.sql} limit ${limits.rows + 1}`, params: statement.params };
-    const { rows } = await shards.rows(shard, capped, 'arrays', { tables, write: false });
-    const encoded = rows.map(([, ...arrays]) => (arrays.length === 1 ? String(arrays[0]) : `[${arrays.join(',')}]`));
-    counted.rows += rows.length;
-    for (const row of encoded) counted.bytes += row.length;
-    if (counted.rows > limits.rows || counted.bytes > limits.bytes) throw tooMuch(table.table.name, limits, tables);
-    return { encoded, exact: rows.some(([unusual]) => unusual === 1) };
-  });
-  const gathered = route.fetches.map((_, i): Gathered => {
-    const own = results.filter((_result, job) => jobs[job]?.i === i);
-    return {
-      chunks: joinWithin(
-        own.flatMap((one) => one.encoded),
-        CHUNK_LENGTH,
-      ),
-      exact: own.some((one) => one.exact),
-    };
+  const fetchesOf = (shard: string) => route.fetches.filter((fetch) => fetch.shards.includes(shard));
+  // All that one shard has to give comes in one batch: its rows are of one moment.
+  const ask = async (shard: string): Promise<Answer> => {
+    const fetches = fetchesOf(shard);
+    // Where rows of any key are fetched, the digests of all shards say that none is missing and none comes twice.
+    const keys = fetches.flatMap((fetch) => (fetch.all ? [] : fetch.keys));
+    const statements = fetches.map(({ statement: { sql, params } }) => ({
+      sql: `${sql} limit ${limits.rows + 1}`,
+      params,
+    }));
+    const demand = spreadDemand(attempt, shard, { keys }, false);
+    const answer = await shards.guarded(demand, statements, { tables, write: false });
+    for (const [i, { results }] of answer.results.entries()) {
+      counted.rows += results.length;
+      for (const row of results) counted.bytes += sizeOf(row as Record<string, unknown>);
+      const name = fetches[i]?.table.table.name ?? '';
+      if (counted.rows > limits.rows || counted.bytes > limits.bytes) throw tooMuch(name, limits, tables);
+    }
+    return answer;
+  };
+  const answers = route.all
+    ? await askBalanced(shards, route.shards, attempt, tables, ask)
+    : await shards.forEach(route.shards, ask);
+  const gathered = route.fetches.map((fetch): Gathered => {
+    const own = route.shards.flatMap((shard, i) => {
+      const at = fetchesOf(shard).indexOf(fetch);
+      return at < 0 ? [] : rowsOf(answers[i]?.results[at] as D1Result).rows;
+    });
+    const encoded = own.map(([, ...arrays]) => (arrays.length === 1 ? String(arrays[0]) : `[${arrays.join(',')}]`));
+    return { chunks: joinWithin(encoded, CHUNK_LENGTH), exact: own.some(([unusual]) => unusual === 1) };
   });
   const finish = finishingStatement(route, gathered);
   if (finish.params.length > MAX_PARAMS) throw tooMuch('its tables', limits, tables);
   return finish;
 }
+
+const sizeOf = (row: Record<string, unknown>): number => {
+  let size = 0;
+  for (const value of Object.values(row)) if (typeof value === 'string') size += value.length;
+  return size;
+};
 
 function tooMuch(table: string, limits: GatherLimits, tables: readonly string[]): GatherLimitError {
   return new GatherLimitError(
@@ -82,7 +105,11 @@ export function finishingStatement(route: GatherRoute, gathered: readonly Gather
     return `${quoteName(table.table.name)}(${names.join(', ')}) as materialized (select ${values.join(', ')} from (${source}))`;
   });
   const lead = route.hasWith ? `${route.head.sql} ${ctes.join(', ')}, ` : `with ${ctes.join(', ')} `;
-  return { sql: lead + route.body.sql, params: [...route.head.params, ...params, ...route.body.params] };
+  const sql = lead + route.body.sql;
+  return {
+    sql: route.renames ? positionalSelect(sql, route.renames.count) : sql,
+    params: [...route.head.params, ...params, ...route.body.params],
+  };
 }
 
 function unionOf(selects: readonly string[]): string {

@@ -1,6 +1,14 @@
 import type { QueryEvent } from '../config';
+import type { BoundStatement } from '../sql/bound';
+import { hasListeners, publish, type RetryEvent } from '../telemetry/channels';
+import type { Telemetry } from '../telemetry/counters';
 import type { Route } from './route';
-import type { BoundStatement } from './shard-set';
+
+/** Counts a repetition, and tells who listens. */
+export function noteRetry(telemetry: Telemetry, event: RetryEvent): void {
+  telemetry.retry(event.shard, event.reason);
+  publish('retry', () => event);
+}
 
 export type QueryListener = ((event: QueryEvent) => void) | undefined;
 
@@ -10,7 +18,7 @@ export async function observe<R>(
   statements: readonly BoundStatement[],
   run: (routed: (statement: BoundStatement, route: Route) => void) => Promise<R>,
 ): Promise<R> {
-  if (!listener) return run(() => {});
+  if (!listener && !isObserved()) return run(() => {});
   const started = performance.now();
   const routes = new Map<BoundStatement, Route>();
   let failure: { error?: unknown } = {};
@@ -23,10 +31,12 @@ export async function observe<R>(
     const durationMs = performance.now() - started;
     for (const statement of statements) {
       const route = routes.get(statement);
-      const shards = route === undefined ? [] : route.kind === 'single' ? [route.shard] : route.shards;
+      const shards = route?.shards ?? [];
       const { sql, params } = statement;
+      const event: QueryEvent = { sql, params, kind: route?.kind ?? 'refused', shards, durationMs, ...failure };
+      publish('query', () => event);
       try {
-        listener({ sql, params, kind: route?.kind ?? 'refused', shards, durationMs, ...failure });
+        listener?.(event);
       } catch (error) {
         // The statement has run; what a listener does wrong must not look like its failure.
         console.error('onQuery threw', error);
@@ -34,3 +44,6 @@ export async function observe<R>(
     }
   }
 }
+
+/** Does anybody listen on a channel? */
+export const isObserved = (): boolean => hasListeners('query');

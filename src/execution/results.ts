@@ -18,23 +18,27 @@ const addUp = (lists: readonly (readonly Row[])[]): Row =>
   lists.map(([row]) => row ?? []).reduce((sum, row) => sum.map((value, i) => Number(value) + Number(row[i])));
 
 /** Puts the rows of RETURNING back into the order of the VALUES. */
-export function mergeInsert(route: InsertRoute, results: readonly (readonly ShardRows[])[]): ShardRows {
+export function mergeInsert(
+  route: InsertRoute,
+  parts: readonly { readonly rows: readonly number[] }[],
+  results: readonly (readonly ShardRows[])[],
+): ShardRows {
   const meta = mergeMeta(results.flat().map((result) => result.meta));
   if (!route.returning) return { columns: [], rows: [], meta };
   const columns = results.flat().find((result) => result.columns.length > 0)?.columns ?? [];
   const placed: { readonly at: number; readonly row: readonly unknown[] }[] = [];
-  for (const [i, part] of route.parts.entries()) {
+  for (const [i, part] of parts.entries()) {
     const waiting = [...part.rows];
     for (const row of (results[i] ?? []).flatMap((result) => result.rows)) {
       // A conflict may have dropped rows: the next one with this row's key is it.
-      const next = route.returnsKey ? waiting.findIndex((at) => route.keys[at] === String(row.at(-1))) : 0;
+      const next = route.returnsKey ? waiting.findIndex((at) => route.rowKeys[at] === String(row.at(-1))) : 0;
       const [at] = waiting.splice(Math.max(next, 0), 1);
-      placed.push({ at: at ?? route.keys.length, row: route.returnsKey ? row.slice(0, -1) : row });
+      placed.push({ at: at ?? route.rowKeys.length, row: route.returnsKey ? row.slice(0, -1) : row });
     }
   }
   placed.sort((a, b) => a.at - b.at);
   return {
-    columns: route.returningNames ?? (route.returnsKey ? columns.slice(0, -1) : columns),
+    columns: route.returnsKey ? columns.slice(0, -1) : columns,
     rows: placed.map((one) => one.row),
     meta,
   };
@@ -53,3 +57,9 @@ export function joinResults(results: readonly ShardRows[]): ShardRows {
     meta: results.length > 0 ? mergeMeta(results.map((result) => result.meta)) : emptyMeta(),
   };
 }
+
+/** The columns under their own names, where the statement ran under others or gave no row to tell them. */
+export const named = (
+  { names, renamed }: { readonly names?: readonly string[] | undefined; readonly renamed?: boolean },
+  rows: ShardRows,
+): ShardRows => (names && (renamed || rows.columns.length === 0) ? { ...rows, columns: names } : rows);

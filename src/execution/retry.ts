@@ -29,7 +29,7 @@ export function outcomeOf(error: unknown): Outcome {
  * Runs something again while its errors are transient: a read always, a write only when it surely has not run. At most 4
  * times, with jittered pauses of up to 50, 100 and 200 ms.
  */
-export async function withRetries<T>(write: boolean, run: () => Promise<T>): Promise<T> {
+export async function withRetries<T>(write: boolean, run: () => Promise<T>, listener?: RetryListener): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await run();
@@ -37,9 +37,18 @@ export async function withRetries<T>(write: boolean, run: () => Promise<T>): Pro
       const outcome = outcomeOf(error);
       const mayRepeat = outcome === 'not-run' || (outcome === 'unknown' && !write);
       if (!mayRepeat || attempt === ATTEMPTS) throw error;
-      await pause(Math.random() * Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS));
+      const waitMs = jittered(FIRST_DELAY_MS, attempt, MAX_DELAY_MS);
+      listener?.(waitMs, attempt);
+      await pause(waitMs);
     }
   }
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** Told before each repetition: how long is waited, and the how-manieth try has failed. */
+export type RetryListener = (waitMs: number, attempt: number) => void;
+
+/** Up to `firstMs`, twice as long with each attempt, at most `maxMs`: at random, so that those who wait do not come at once. */
+export const jittered = (firstMs: number, attempt: number, maxMs: number): number =>
+  Math.random() * Math.min(firstMs * 2 ** (attempt - 1), maxMs);
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,88 +1,111 @@
 import { CrossShardBatchError, ShardKeyError, UnsupportedStatementError } from '../errors';
 import type { Column } from '../layout/table';
+import type { PlacedKey } from '../placement/guard';
 import { canonicalKey } from '../placement/key';
 import { canonicalValue, keysOf } from '../plan/key-set';
 import type { EveryShardPlan, InsertPlan, InsertRow, TwoPhaseStep, WritePlan } from '../plan/plan';
 import { keyChange, missingId } from '../plan/refusals';
+import type { BoundStatement } from '../sql/bound';
 import { inRows, joinWithin } from '../sql/json-values';
-import { bindTemplate, boundValue, MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
-import { bindStatement, type InsertPart, type Route, type RouteContext, shardsOf } from './route';
-import type { BoundStatement } from './shard-set';
+import { bindTemplate, boundValue, type Ids, MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
+import { bindStatement, type InsertPart, type Route, type RouteContext, spreadOf, wholeOf } from './route';
 
 /** D1 takes 100 KB of SQL text a statement. */
 const MAX_SQL = 90_000;
 
 type Params = readonly unknown[];
 
-export function routeEvery(plan: EveryShardPlan, params: Params, { placement }: RouteContext): Route {
-  const statement = bindStatement(plan.whole, params);
-  if (plan.neutral) return { kind: 'single', shard: placement.shards[0] as string, statement, write: false };
-  return { kind: 'broadcast', shards: placement.shards, statements: [statement], same: true, ddl: plan.ddl };
+export function routeEvery(plan: EveryShardPlan, params: Params, { placement, format }: RouteContext): Route {
+  const whole = wholeOf(plan, params, format);
+  const none = { keys: [], all: false } as const;
+  if (plan.neutral) {
+    const shard = placement.shards[0] as string;
+    return { kind: 'single', ...none, shards: [shard], shard, ...whole, write: false };
+  }
+  const { statement, names, renamed } = whole;
+  const shards = placement.everyShard();
+  return { kind: 'broadcast', ...none, shards, names, renamed, statements: [statement], same: true, ddl: plan.ddl };
 }
 
 export async function routeInsert(plan: InsertPlan, params: Params, context: RouteContext): Promise<Route> {
-  const { placement } = context;
-  const read = await shardsOf(plan.reaches, params, placement);
-  const { rowidAlias } = plan.table;
-  for (const { id } of rowidAlias === undefined || plan.mode === 'pinned' ? [] : plan.rows) {
-    if (id !== undefined && id !== 'other' && boundValue(id, params) === null)
-      throw missingId(plan.table, rowidAlias as string, context.sql);
-  }
-  const isTooLong = plan.whole.slots.length > MAX_PARAMS && plan.rows.length > 1;
+  const { placement, format } = context;
+  const read = await spreadOf(plan.reaches, params, placement);
+  const ids = await idsFor(plan, params, context);
+  const isTooLong = (plan.whole.slots.length > MAX_PARAMS && plan.rows.length > 1) || ids.size > 0;
   const all = plan.rows.map((_, i) => i);
+  const whole = wholeOf(plan, params, format);
+  const { statement, names, renamed } = whole;
+  const statementsFor = (rows: readonly number[]) => splitRows(plan, rows, params, ids);
+  const { returning, returnsKey } = plan;
+  const shared = { kind: 'insert', names, renamed, returning, returnsKey, statementsFor, all: false } as const;
   if (plan.mode === 'replicated') {
-    const statements = isTooLong ? splitRows(plan, all, params) : [bindStatement(plan.whole, params)];
-    return { kind: 'broadcast', shards: placement.shards, statements, same: true, ddl: false };
+    const statements = isTooLong ? statementsFor(all) : [statement];
+    const shards = placement.everyShard();
+    return { kind: 'broadcast', keys: [], all: false, shards, names, renamed, statements, same: true, ddl: false };
   }
-  const { returning, returnsKey, returningNames } = plan;
   if (plan.mode === 'pinned') {
-    const [shard, ...others] = read as [string, ...string[]];
+    const [shard, ...others] = read.shards as [string, ...string[]];
     if (others.length > 0) throw readsElsewhere(plan, context.sql);
     if (isTooLong) {
-      const part = { shard, rows: all, statements: splitRows(plan, all, params) };
-      return { kind: 'insert', shards: [shard], parts: [part], returning, returnsKey, returningNames, keys: [] };
+      const part = { shard, keys: read.keys, rows: all, statements: statementsFor(all) };
+      return { ...shared, shards: [shard], keys: read.keys, parts: [part], rowKeys: [] };
     }
-    return { kind: 'single', shard: read[0] as string, statement: bindStatement(plan.whole, params), write: true };
+    return { kind: 'single', ...read, shard, statement, names, renamed, write: true };
   }
   if (plan.mode === 'colocated') {
-    const statement = bindStatement(plan.whole, params);
-    if (read.length === 1) return { kind: 'single', shard: read[0] as string, statement, write: true };
-    return { kind: 'broadcast', shards: read, statements: [statement], same: false, ddl: false };
+    const [shard, ...others] = read.shards;
+    if (shard !== undefined && others.length === 0)
+      return { kind: 'single', ...read, shard, statement, names, renamed, write: true };
+    return { kind: 'broadcast', ...read, names, renamed, statements: [statement], same: false, ddl: false };
   }
-  const keys = plan.rows.map((row) => insertedKey(plan, row, params, context.sql));
-  const groups = await groupByOwner(plan, keys, context);
-  const [shard, ...others] = groups.keys();
-  if (shard === undefined || others.length > 0 ? read.length > 0 : read.some((name) => name !== shard))
-    throw readsElsewhere(plan, context.sql);
-  if (shard !== undefined && others.length === 0 && plan.whole.slots.length <= MAX_PARAMS) {
-    return { kind: 'single', shard, statement: bindStatement(plan.whole, params), write: true };
-  }
-  const parts = [...groups].map(
-    ([name, rows]): InsertPart => ({ shard: name, rows, statements: splitRows(plan, rows, params) }),
-  );
-  return { kind: 'insert', shards: [...groups.keys()], parts, returning, returnsKey, returningNames, keys };
-}
-
-async function groupByOwner(
-  plan: InsertPlan,
-  keys: readonly string[],
-  { placement }: RouteContext,
-): Promise<Map<string, number[]>> {
+  const rowKeys = plan.rows.map((row, i) => insertedKey(plan, row, ids.get(i), params, context.sql));
+  const placed = await placement.placeNew(keyspaceOf(plan), new Set(rowKeys));
+  const byKey = new Map(placed.map((one) => [one.key, one]));
   const groups = new Map<string, number[]>();
-  const keyspace = keyspaceOf(plan);
-  for (const [i, key] of keys.entries()) {
-    const shard = await placement.ownerOf(keyspace, key);
+  for (const [i, key] of rowKeys.entries()) {
+    const { shard } = byKey.get(key) as PlacedKey;
     const rows = groups.get(shard);
     if (rows) rows.push(i);
     else groups.set(shard, [i]);
   }
-  return groups;
+  const [shard, ...others] = groups.keys();
+  if (shard === undefined || others.length > 0 ? read.shards.length > 0 : read.shards.some((name) => name !== shard))
+    throw readsElsewhere(plan, context.sql);
+  const keys = [...placed, ...read.keys];
+  if (shard !== undefined && others.length === 0 && !isTooLong && plan.whole.slots.length <= MAX_PARAMS) {
+    return { kind: 'single', shards: [shard], keys, all: read.all, shard, statement, names, renamed, write: true };
+  }
+  const parts = [...groups].map(
+    ([name, rows]): InsertPart => ({
+      shard: name,
+      keys: keys.filter((key) => key.shard === name),
+      rows,
+      statements: statementsFor(rows),
+    }),
+  );
+  return { ...shared, shards: [...groups.keys()], keys, parts, rowKeys };
+}
+
+/** Numbers of the table's sequence for the rows that leave their INTEGER PRIMARY KEY to the database. */
+async function idsFor(plan: InsertPlan, params: Params, context: RouteContext): Promise<Ids> {
+  const { rowidAlias } = plan.table;
+  if (rowidAlias === undefined || plan.mode === 'pinned') return new Map();
+  const needed = plan.rows.flatMap(({ id }, i) => {
+    const given = id === 'other' || (id !== undefined && boundValue(id, params) !== null);
+    return given ? [] : [i];
+  });
+  if (needed.length === 0) return new Map();
+  // Each row of a SELECT would need one of its own.
+  if (plan.idColumn === undefined) throw missingId(plan.table, rowidAlias, context.sql);
+  const ids = await context.nextIds(plan.table.name, needed.length);
+  return new Map(needed.map((row, i) => [row, ids[i] as string]));
 }
 
 /** The key of a row to insert, in its one spelling. */
-function insertedKey(plan: InsertPlan, row: InsertRow, params: Params, sql: string): string {
+function insertedKey(plan: InsertPlan, row: InsertRow, id: string | undefined, params: Params, sql: string): string {
   const { table } = plan;
   const column = keyColumn(plan);
+  if (id !== undefined && plan.idColumn === column.name) return id;
   const details = { tables: [table.name], sql };
   if (!row.key || row.key.kind === 'json') {
     throw new ShardKeyError(
@@ -128,7 +151,7 @@ function keyColumn({ table }: InsertPlan | WritePlan): Column {
 }
 
 /** One INSERT for as many rows as D1's limits allow; all of a shard's run in one transaction. */
-function splitRows(plan: InsertPlan, rows: readonly number[], params: Params): BoundStatement[] {
+function splitRows(plan: InsertPlan, rows: readonly number[], params: Params, ids: Ids): BoundStatement[] {
   const fixed = plan.head.slots.length + plan.tail.slots.length;
   const statements: BoundStatement[] = [];
   let chunk: Template[] = [];
@@ -137,7 +160,7 @@ function splitRows(plan: InsertPlan, rows: readonly number[], params: Params): B
   const close = () => {
     if (chunk.length === 0) return;
     const sql = plan.head.sql + chunk.map((row) => row.sql).join(', ') + plan.tail.sql;
-    const bound = [plan.head, ...chunk, plan.tail].flatMap((template) => bindTemplate(template, params));
+    const bound = [plan.head, ...chunk, plan.tail].flatMap((template) => bindTemplate(template, params, ids));
     statements.push({ sql, params: bound });
     chunk = [];
     slots = fixed;
@@ -155,22 +178,36 @@ function splitRows(plan: InsertPlan, rows: readonly number[], params: Params): B
 }
 
 export async function routeWrite(plan: WritePlan, params: Params, context: RouteContext): Promise<Route> {
-  const { placement, sql } = context;
+  const { placement, sql, format } = context;
   if (plan.keyUpdates.length > 0) await checkKeyUpdates(plan, params, context);
-  const shards = await shardsOf(plan.reaches, params, placement);
-  const statement = bindStatement(plan.whole, params);
-  if (shards.length < 2)
-    return { kind: 'single', shard: shards[0] ?? (placement.shards[0] as string), statement, write: true };
-  const target = plan.target ? await shardsOf([plan.target], params, placement) : [];
+  const spread = await spreadOf(plan.reaches, params, placement);
+  const whole = wholeOf(plan, params, format);
+  const { statement, names, renamed } = whole;
+  if (spread.shards.length < 2) {
+    const shard = spread.shards[0] ?? (placement.shards[0] as string);
+    return { kind: 'single', ...spread, shards: [shard], shard, statement, names, renamed, write: true };
+  }
   if (plan.local) {
-    const [only, ...others] = target;
-    if (only !== undefined && others.length === 0) return { kind: 'single', shard: only, statement, write: true };
-    return { kind: 'broadcast', shards: target, statements: [statement], same: false, ddl: false };
+    const target = plan.target ? await spreadOf([plan.target], params, placement) : spread;
+    const [only, ...others] = target.shards;
+    if (only !== undefined && others.length === 0)
+      return { kind: 'single', ...target, shard: only, statement, names, renamed, write: true };
+    return { kind: 'broadcast', ...target, names, renamed, statements: [statement], same: false, ddl: false };
   }
   if (!plan.twoPhase) throw readsElsewhere(plan, sql);
   const step = plan.twoPhase;
   const find = bindStatement(step.find, params);
-  return { kind: 'two-phase', shards, find, step, key: keyColumn(plan), keyspace: keyspaceOf(plan), params };
+  return {
+    kind: 'two-phase',
+    ...spread,
+    names,
+    renamed,
+    find,
+    step,
+    key: keyColumn(plan),
+    keyspace: keyspaceOf(plan),
+    params,
+  };
 }
 
 /** The shard key may be set to the value it has; anything else is refused before a row is written. */

@@ -1,22 +1,38 @@
 import { UnsupportedStatementError } from '../errors';
 import type { Column } from '../layout/table';
+import type { PlacedKey } from '../placement/guard';
 import type { Placement } from '../placement/placement';
 import { keysOf } from '../plan/key-set';
-import type { GatherTable, OrderKey, Reach, ReadPlan, ScatterStep, TwoPhaseStep } from '../plan/plan';
+import type { GatherTable, OrderKey, Plan, Reach, ReadPlan, ScatterStep, TwoPhaseStep } from '../plan/plan';
+import type { BoundStatement } from '../sql/bound';
 import { bindTemplate, pageNumber, type Template } from '../sql/template';
-import type { BoundStatement } from './shard-set';
+import type { RowFormat } from './shard-set';
 
 /** How one statement with its values will be run: data, printable, and nothing has been run yet. */
-export type Route =
-  | { readonly kind: 'single'; readonly shard: string; readonly statement: BoundStatement; readonly write: boolean }
-  | ScatterRoute
-  | GatherRoute
-  | InsertRoute
-  | BroadcastRoute
-  | TwoPhaseRoute;
+export type Route = SingleRoute | ScatterRoute | GatherRoute | InsertRoute | BroadcastRoute | TwoPhaseRoute;
 
-interface Multi {
+/** Which rows a statement can use, and where they are believed to be. */
+export interface Spread {
   readonly shards: readonly string[];
+  /** Every key that it names, with its owner. */
+  readonly keys: readonly PlacedKey[];
+  /** It uses rows of any key: then all shards answer, and ownership may not change between their answers. */
+  readonly all: boolean;
+}
+
+/** The shards to ask are those of the spread. */
+interface Multi extends Spread {
+  /** The names of the result's columns; undefined where only the database knows them. */
+  readonly names?: readonly string[] | undefined;
+  /** The statement runs with names of ours. */
+  readonly renamed: boolean;
+}
+
+export interface SingleRoute extends Multi {
+  readonly kind: 'single';
+  readonly shard: string;
+  readonly statement: BoundStatement;
+  readonly write: boolean;
 }
 
 export interface ScatterRoute extends Multi {
@@ -30,15 +46,13 @@ export interface ScatterRoute extends Multi {
 
 export interface GatherRoute extends Multi {
   readonly kind: 'gather';
-  readonly fetches: readonly {
-    readonly table: GatherTable;
-    readonly shards: readonly string[];
-    readonly statement: BoundStatement;
-  }[];
+  readonly fetches: readonly (Spread & { readonly table: GatherTable; readonly statement: BoundStatement })[];
   readonly finishOn: string;
   readonly head: BoundStatement;
   readonly body: BoundStatement;
   readonly hasWith: boolean;
+  /** How many columns it has, where they need names of ours; undefined: not known. */
+  readonly renames: { readonly count: number | undefined } | undefined;
 }
 
 export interface InsertRoute extends Multi {
@@ -46,14 +60,15 @@ export interface InsertRoute extends Multi {
   readonly parts: readonly InsertPart[];
   readonly returning: boolean;
   readonly returnsKey: boolean;
-  /** The names of RETURNING's columns, where they had to be replaced. */
-  readonly returningNames: readonly string[] | undefined;
   /** The canonical key of each inserted row, in the order given. */
-  readonly keys: readonly string[];
+  readonly rowKeys: readonly string[];
+  /** The statements for some of the rows: when a shard refuses its part, the rows are given to their new owners. */
+  readonly statementsFor: (rows: readonly number[]) => BoundStatement[];
 }
 
 export interface InsertPart {
   readonly shard: string;
+  readonly keys: readonly PlacedKey[];
   readonly statements: readonly BoundStatement[];
   /** Which rows of the INSERT it holds. */
   readonly rows: readonly number[];
@@ -82,31 +97,36 @@ export interface TwoPhaseRoute extends Multi {
 export interface RouteContext {
   readonly placement: Placement;
   readonly sql: string;
+  readonly format: RowFormat;
+  /** The next numbers of a table's sequence. */
+  readonly nextIds: (table: string, count: number) => Promise<string[]>;
   /** Runs a read through this same machinery, for writes that must look first. */
   readonly read: (statement: BoundStatement) => Promise<readonly (readonly unknown[])[]>;
 }
 
 /** The shards that own the rows which some mentions of tables can use. */
-export async function shardsOf(
+export async function spreadOf(
   reaches: readonly Reach[],
   params: readonly unknown[],
   placement: Placement,
-): Promise<string[]> {
-  const [only] = reaches;
-  if (reaches.length === 1 && only?.kind === 'pinned') return [only.shard];
+): Promise<Spread> {
   const shards = new Set<string>();
+  const placed: PlacedKey[] = [];
+  let all = false;
   for (const reach of reaches) {
     if (reach.kind === 'pinned') {
       shards.add(reach.shard);
       continue;
     }
     const keys = keysOf(reach.keys, params);
-    if (keys === 'all') {
-      for (const shard of placement.shards) shards.add(shard);
-    } else for (const key of keys) shards.add(await placement.ownerOf(reach.keyspace, key));
+    if (keys === 'all') all = true;
+    else placed.push(...(await placement.place(reach.keyspace, keys)));
   }
+  if (all) return { shards: placement.everyShard(), keys: placed, all };
+  for (const { shard } of placed) shards.add(shard);
   // In the placement's order, so that the same statement always asks and merges in the same order.
-  return shards.size < 2 ? [...shards] : placement.shards.filter((shard) => shards.has(shard));
+  const ordered = shards.size < 2 ? [...shards] : placement.shards.filter((shard) => shards.has(shard));
+  return { shards: ordered, keys: placed, all };
 }
 
 export const bindStatement = (template: Template, params: readonly unknown[]): BoundStatement => ({
@@ -114,27 +134,43 @@ export const bindStatement = (template: Template, params: readonly unknown[]): B
   params: bindTemplate(template, params),
 });
 
+/** The statement as it is, or with names of ours for its columns where objects would lose some. */
+export function wholeOf(
+  { whole, output }: Pick<Plan, 'whole' | 'output'>,
+  params: readonly unknown[],
+  format: RowFormat,
+): { readonly statement: BoundStatement; readonly names: readonly string[] | undefined; readonly renamed: boolean } {
+  const { names, positional } = output;
+  // Without names to give back, objects are left to D1.
+  const renames = positional !== undefined && (names !== undefined || format === 'arrays');
+  return { statement: bindStatement(renames ? positional : whole, params), names, renamed: renames };
+}
+
 export async function routeRead(plan: ReadPlan, params: readonly unknown[], context: RouteContext): Promise<Route> {
-  const { placement } = context;
-  const shards = await shardsOf(plan.reaches, params, placement);
-  if (shards.length < 2) {
+  const { placement, format } = context;
+  const spread = await spreadOf(plan.reaches, params, placement);
+  if (spread.shards.length < 2) {
     // No key at all: the statement reads replicated tables only, or no row can match. Any shard can say so.
-    const shard = shards[0] ?? (placement.shards[0] as string);
-    return { kind: 'single', shard, statement: bindStatement(plan.whole, params), write: false };
+    const shard = spread.shards[0] ?? (placement.shards[0] as string);
+    return { kind: 'single', ...spread, shards: [shard], shard, ...wholeOf(plan, params, format), write: false };
   }
   if (plan.rowid) throw rowidError(plan.tables, context.sql);
-  return plan.scatter ? routeScatter(plan.scatter, params, placement) : routeGather(plan, params, placement, shards);
+  return plan.scatter ? routeScatter(plan, plan.scatter, params, context) : routeGather(plan, params, context, spread);
 }
 
 async function routeScatter(
+  { output }: ReadPlan,
   step: ScatterStep,
   params: readonly unknown[],
-  placement: Placement,
+  { placement, format }: RouteContext,
 ): Promise<ScatterRoute> {
+  const renames = output.names !== undefined || format === 'arrays';
   return {
     kind: 'scatter',
-    shards: await shardsOf([step.reach], params, placement),
-    statement: bindStatement(step.template, params),
+    ...(await spreadOf([step.reach], params, placement)),
+    names: output.names,
+    renamed: renames && output.positional !== undefined,
+    statement: bindStatement(renames ? step.positional : step.template, params),
     merge: step.merge,
     order: step.order,
     limit: step.limit && pageNumber('LIMIT', step.limit, params),
@@ -145,25 +181,29 @@ async function routeScatter(
 async function routeGather(
   plan: ReadPlan,
   params: readonly unknown[],
-  placement: Placement,
-  shards: readonly string[],
+  { placement, format }: RouteContext,
+  spread: Spread,
 ): Promise<GatherRoute> {
   const step = plan.gather();
+  const { names, positional } = plan.output;
   const fetches = await Promise.all(
     step.tables.map(async (table) => ({
       table,
-      shards: await shardsOf(table.reaches, params, placement),
+      ...(await spreadOf(table.reaches, params, placement)),
       statement: bindStatement(table.fetch, params),
     })),
   );
   return {
     kind: 'gather',
-    shards,
+    ...spread,
+    names,
+    renamed: positional !== undefined && names !== undefined,
     fetches,
-    finishOn: shards[0] as string,
+    finishOn: spread.shards[0] as string,
     head: bindStatement(step.head, params),
     body: bindStatement(step.body, params),
     hasWith: step.hasWith,
+    renames: positional && (names || format === 'arrays') ? { count: names?.length } : undefined,
   };
 }
 

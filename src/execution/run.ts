@@ -1,32 +1,43 @@
-import { ShardKeyError, SqlSyntaxError } from '../errors';
+import { SqlSyntaxError } from '../errors';
 import { type Layout, TablesNeeded } from '../layout/layout';
-import { canonicalKey } from '../placement/key';
-import type { Placement } from '../placement/placement';
+import { Attempt } from '../placement/attempt';
+import type { Demand, PlacedKey } from '../placement/guard';
+import type { Point } from '../placement/regions';
+import type { Resolver } from '../placement/resolver';
+import type { Strategies } from '../placement/strategy-config';
 import type { Plan } from '../plan/plan';
+import type { BoundStatement } from '../sql/bound';
+import type { Telemetry } from '../telemetry/counters';
+import { untilAccepted } from './attempts';
+import { askBalanced } from './balance';
+import { claimerFor } from './claiming';
 import { type GatherLimits, gather } from './gather';
+import type { Numbers } from './numbers';
 import type { PlanCache } from './plan-cache';
-import { joinResults, mergeBroadcast, mergeInsert, mergeScatter } from './results';
-import {
-  type BroadcastRoute,
-  type InsertRoute,
-  type Route,
-  type RouteContext,
-  routeRead,
-  type ScatterRoute,
-  type TwoPhaseRoute,
-} from './route';
-import { routeEvery, routeInsert, routeWrite, writesByPrimaryKey } from './route-write';
-import type { BoundStatement, RowFormat, ShardRows, ShardSet } from './shard-set';
-import { type Part, writeParts } from './write';
+import { mergeScatter, named } from './results';
+import { type Route, type RouteContext, routeRead, type ScatterRoute, type SingleRoute, type Spread } from './route';
+import { routeEvery, routeInsert, routeWrite } from './route-write';
+import { type Answer, type RowFormat, rowsOf, type ShardRows, type ShardSet } from './shard-set';
+import { guardedWrite } from './write';
+import { runBroadcast, runInsert, runTwoPhase } from './write-routes';
 
 /** Everything that running statements needs, made once per configuration. */
 export interface Cluster {
   readonly layout: Layout;
-  readonly placement: Placement;
+  readonly resolver: Resolver;
+  readonly strategies: Strategies;
+  readonly numbers: Numbers;
+  readonly telemetry: Telemetry;
   readonly plans: PlanCache;
   readonly limits: GatherLimits;
   readonly crossShardBatch: 'refuse' | 'per-shard';
   readonly rehearseWrites: boolean;
+  readonly moveTimeoutMs: number;
+}
+
+/** What one run of a statement may do besides. */
+export interface PrepareOptions {
+  readonly format: RowFormat;
 }
 
 /** Runs statements over one set of shards: the databases themselves, or sessions of them. */
@@ -34,28 +45,60 @@ export class Executor {
   constructor(
     readonly cluster: Cluster,
     readonly shards: ShardSet,
+    /** Where new keys of a `location` strategy shall be near to. */
+    readonly near: Point | undefined,
+    /** Told of a shard to which another one has sent us. */
+    readonly onMoved: (shard: string) => void = () => {},
   ) {}
+
+  /** Throws what is refused for its text alone, before anything is asked. */
+  checkText(sql: string): void {
+    try {
+      this.cluster.plans.get(sql, this.cluster.layout);
+    } catch (error) {
+      if (!(error instanceof TablesNeeded)) throw error;
+    }
+  }
+
+  /** Runs something again with another placement as long as shards refuse; what they refuse has run nothing. */
+  async accepted<T>(tables: readonly string[], run: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const patience = { ...this.cluster, onMoved: this.onMoved };
+    return untilAccepted(await this.attempt(true), patience, tables, run);
+  }
+
+  /** The placement as it is known now. Without `claims`, new keys are taken to stay on their home. */
+  async attempt(claims: boolean): Promise<Attempt> {
+    const { resolver } = this.cluster;
+    const map = resolver.map();
+    const claim = claims ? (keyspace: string) => claimerFor(this, keyspace) : () => undefined;
+    const isBound = (shard: string) => this.shards.clients.has(shard);
+    return new Attempt({ resolver, isBound, claim }, map instanceof Promise ? await map : map);
+  }
 
   /**
    * Plans a statement and decides which shards run what, with the values bound. Reads nothing, unless a write has to look
-   * before it may run, or a table has to be asked for.
+   * before it may run, a new key has to be claimed, or a table has to be asked for.
    */
-  async prepare(statement: BoundStatement): Promise<{ plan: Plan; route: Route }> {
+  async prepare(statement: BoundStatement, attempt: Attempt, format: RowFormat): Promise<{ plan: Plan; route: Route }> {
     for (;;) {
       try {
-        return await this.#prepare(statement);
+        return await this.#prepare(statement, attempt, format);
       } catch (error) {
         // Each time another table is known, or the database says that there is none.
         if (!(error instanceof TablesNeeded)) throw error;
-        await this.#ask(error.names, statement.sql);
+        await this.ask(error.names, statement.sql, attempt);
       }
     }
   }
 
-  async #prepare(statement: BoundStatement): Promise<{ plan: Plan; route: Route }> {
+  async #prepare(
+    statement: BoundStatement,
+    attempt: Attempt,
+    format: RowFormat,
+  ): Promise<{ plan: Plan; route: Route }> {
     const { plans, layout } = this.cluster;
     const plan = plans.get(statement.sql, layout);
-    const route = await this.route(plan, statement);
+    const route = await this.route(plan, statement, attempt, format);
     if (route.kind === 'single' || plan.kind !== 'read') return { plan, route };
     // What is taken apart has to be known as the database has it.
     const stale = plan.tables.filter((name) => !layout.isFresh(name));
@@ -64,9 +107,9 @@ export class Executor {
   }
 
   /** Asks the first shard what tables look like; plans that were made on a wrong assumption are forgotten. */
-  async #ask(names: readonly string[], sql: string): Promise<void> {
-    const { layout, placement, plans } = this.cluster;
-    const first = placement.shards[0] as string;
+  async ask(names: readonly string[], sql: string, attempt: Attempt): Promise<void> {
+    const { layout, plans } = this.cluster;
+    const first = attempt.shards[0] as string;
     for (const name of names) {
       const purpose = { tables: names, write: false };
       if (await this.shards.on(first, sql, purpose, (client) => layout.discover(name, client))) plans.clear();
@@ -74,7 +117,7 @@ export class Executor {
   }
 
   /** Decides which shards run what, with the values bound. */
-  route(plan: Plan, { sql, params }: BoundStatement): Promise<Route> | Route {
+  route(plan: Plan, { sql, params }: BoundStatement, attempt: Attempt, format: RowFormat): Promise<Route> | Route {
     if (params.length !== plan.paramCount) {
       throw new SqlSyntaxError(`The statement takes ${plan.paramCount} values, and ${params.length} are bound.`, {
         sql,
@@ -83,8 +126,10 @@ export class Executor {
       });
     }
     const context: RouteContext = {
-      placement: this.cluster.placement,
+      placement: attempt,
       sql,
+      format,
+      nextIds: (table, count) => this.cluster.numbers.ids(table, count, this),
       read: async (statement) => (await this.rows(statement, 'arrays')).rows,
     };
     switch (plan.kind) {
@@ -102,83 +147,50 @@ export class Executor {
 
   /** Plans, routes, runs and merges. */
   async rows(statement: BoundStatement, format: RowFormat): Promise<ShardRows> {
-    const { plan, route } = await this.prepare(statement);
-    return this.run(route, format, plan.tables);
+    this.checkText(statement.sql);
+    return this.accepted([], async (attempt) => {
+      const { plan, route } = await this.prepare(statement, attempt, format);
+      return this.run(route, attempt, plan.tables);
+    });
   }
 
-  run(route: Route, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
+  async run(route: Route, attempt: Attempt, tables: readonly string[]): Promise<ShardRows> {
     switch (route.kind) {
       case 'single':
-        return this.shards.rows(route.shard, route.statement, format, { tables, write: route.write });
+        return named(route, rowsOf(await this.single(route, attempt, tables)));
       case 'scatter':
-        return this.#scatter(route, format, tables);
-      case 'gather':
-        return gather(route, this.shards, this.cluster.limits, tables).then((finish) =>
-          this.shards.rows(route.finishOn, finish, format, { tables, write: false }),
-        );
-      case 'insert':
-        return this.#insert(route, format, tables);
-      case 'broadcast':
-        return this.#broadcast(route, format, tables);
-      case 'two-phase':
-        return this.#twoPhase(route, format, tables);
-    }
-  }
-
-  async #scatter(route: ScatterRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    const results = await this.shards.forEach(route.shards, (shard) =>
-      this.shards.rows(shard, route.statement, format, { tables, write: false }),
-    );
-    return mergeScatter(route, results);
-  }
-
-  async #insert(route: InsertRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    return mergeInsert(route, await this.#write(route.parts, format, tables));
-  }
-
-  async #broadcast(route: BroadcastRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    const { statements, same, ddl } = route;
-    const parts = route.shards.map((shard) => ({ shard, statements }));
-    const rehearse = this.cluster.rehearseWrites && !ddl;
-    if (ddl) this.forget();
-    try {
-      const options = { format, tables, rehearse, firstAlone: same };
-      return mergeBroadcast(route, await writeParts(this.shards, parts, options));
-    } finally {
-      if (ddl) this.forget();
-    }
-  }
-
-  async #twoPhase(route: TwoPhaseRoute, format: RowFormat, tables: readonly string[]): Promise<ShardRows> {
-    const { step, key, keyspace } = route;
-    const { rows } = await this.rows(route.find, 'arrays');
-    const groups = new Map<string, string[]>();
-    for (const [value, incomplete, row] of rows) {
-      const canonical = canonicalKey(value, key.affinity);
-      if (typeof canonical !== 'string' || incomplete === 1) {
-        throw new ShardKeyError(
-          `A row that the statement would write has a null in its shard key or primary key: ${row}.`,
-          {
-            tables,
-            remedy: 'Write it on its own shard: db.$shard(name).',
-          },
-        );
+        return named(route, mergeScatter(route, await this.#scatter(route, attempt, tables)));
+      case 'gather': {
+        const finish = await gather(route, this, attempt, tables);
+        const demand = demandOf(attempt, route.finishOn, [], false);
+        const { results } = await this.shards.guarded(demand, [finish], { tables, write: false });
+        return named(route, rowsOf(results[0] as D1Result));
       }
-      const owner = await this.cluster.placement.ownerOf(keyspace, canonical);
-      const list = groups.get(owner);
-      if (list) list.push(String(row));
-      else groups.set(owner, [String(row)]);
+      case 'insert':
+        return named(route, await runInsert(this, route, attempt, tables));
+      case 'broadcast':
+        return named(route, await runBroadcast(this, route, attempt, tables));
+      case 'two-phase':
+        return named(route, await runTwoPhase(this, route, attempt, tables));
     }
-    const parts = [...groups].map(([shard, keys]) => ({
-      shard,
-      statements: writesByPrimaryKey(step, route.params, keys),
-    }));
-    return joinResults((await this.#write(parts, format, tables)).flat());
   }
 
-  #write(parts: readonly Part[], format: RowFormat, tables: readonly string[]): Promise<ShardRows[][]> {
-    const rehearse = this.cluster.rehearseWrites;
-    return writeParts(this.shards, parts, { format, tables, rehearse, firstAlone: false });
+  /** One shard runs the statement, behind its guard; D1's own result. */
+  async single(route: SingleRoute, attempt: Attempt, tables: readonly string[]): Promise<D1Result> {
+    const { shard, keys, all, write, statement } = route;
+    const demand = demandOf(attempt, shard, keys, write, all);
+    const { statements, skip } = guardedWrite(demand, [statement]);
+    const { results } = await this.shards.guarded(demand, statements, { tables, write });
+    return results[skip] as D1Result;
+  }
+
+  async #scatter(route: ScatterRoute, attempt: Attempt, tables: readonly string[]): Promise<ShardRows[]> {
+    const ask = (shard: string): Promise<Answer> =>
+      this.shards.guarded(spreadDemand(attempt, shard, route, false), [route.statement], { tables, write: false });
+    const answers = route.all
+      ? await askBalanced(this.shards, route.shards, attempt, tables, ask)
+      : await this.shards.forEach(route.shards, ask);
+    return answers.map(({ results }) => rowsOf(results[0] as D1Result));
   }
 
   /** Forgets plans and shapes: a schema change may have made them untrue. */
@@ -186,4 +198,35 @@ export class Executor {
     this.cluster.plans.clear();
     this.cluster.layout.forget();
   }
+}
+
+/** What one shard must be and own. `all`: it alone answers for every key, so its digest must be that of the whole cluster. */
+export function demandOf(
+  { cluster, base }: Attempt,
+  shard: string,
+  own: readonly PlacedKey[],
+  write: boolean,
+  all = false,
+): Demand {
+  return { cluster, shard, own, absent: [], write, ...(all ? { digest: base } : {}) };
+}
+
+/**
+ * What a shard must own, and must not, when the same statement with all its keys goes to several: while a key is landed on
+ * one shard and not yet released by the other, both have its rows.
+ */
+export function spreadDemand(
+  { cluster }: Attempt,
+  shard: string,
+  { keys }: Pick<Spread, 'keys'>,
+  write: boolean,
+): Demand {
+  const own = keys.filter((key) => key.shard === shard);
+  return {
+    cluster,
+    shard,
+    own,
+    absent: own.length < keys.length ? keys.filter((key) => key.shard !== shard) : [],
+    write,
+  };
 }

@@ -47,6 +47,16 @@ export class ShardSessions extends Map<string, ShardClient> {
     return session;
   }
 
+  /** Another shard has sent us here: a replica may not have yet what was moved, so that the primary is asked. */
+  needsPrimary(shard: string): void {
+    const session = this.#databases.get(shard)?.withSession('first-primary');
+    if (session) this.#sessions.set(shard, session);
+  }
+
+  override has(shard: string): boolean {
+    return this.#databases.has(shard);
+  }
+
   /** One string for all shards; those that were not used keep the bookmark they began with. */
   bookmark(): string | null {
     const bookmarks: Record<string, string> = { ...this.#start.bookmarks };

@@ -1,15 +1,16 @@
 import { ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
-import { outcomeOf, withRetries } from './retry';
+import { type Demand, type GuardRow, guardStatement } from '../placement/guard';
+import { Refusal, signalOf } from '../placement/signals';
+import type { BoundStatement } from '../sql/bound';
+import type { Telemetry } from '../telemetry/counters';
+import { noteRetry } from './observe';
+import { AppliedError, appliedAnswers, onceStatements } from './once';
+import { outcomeOf, type RetryListener, withRetries } from './retry';
 
 /** What is needed of a D1 database, or of a session of one. */
 export type ShardClient = Pick<D1Database, 'prepare' | 'batch'>;
 
-export interface BoundStatement {
-  readonly sql: string;
-  readonly params: readonly unknown[];
-}
-
-/** D1 rows as arrays, or as objects whose columns of one name have collapsed, as the caller of D1 asked for. */
+/** Rows as arrays, or as objects whose columns of one name have collapsed, as the caller of D1 asked for. */
 export type RowFormat = 'arrays' | 'objects';
 
 export interface ShardRows {
@@ -24,22 +25,37 @@ export interface Purpose {
   readonly write: boolean;
 }
 
+/** What a shard that owns what it has to own has answered. */
+export interface Answer extends GuardRow {
+  readonly results: readonly D1Result[];
+}
+
 export type Meta = D1Meta & Record<string, unknown>;
 
-/** The databases by name. Knows how to run a statement on one of them, and how many may run at a time. */
+export interface ShardSetOptions {
+  /** Calls under way at a time, per statement. */
+  readonly concurrency: number;
+  /** Writes leave a row in their batch that tells whether they have been applied. */
+  readonly exactlyOnce: boolean;
+  readonly telemetry: Telemetry;
+  /** Told of the version that a shard has. */
+  readonly learn: (shard: string, version: number) => void;
+}
+
+/** The databases by name. Knows how to run a guarded batch on one of them, and how many may run at a time. */
 export class ShardSet {
   constructor(
     readonly clients: ReadonlyMap<string, ShardClient>,
-    readonly concurrency: number,
+    readonly options: ShardSetOptions,
   ) {}
 
   client(shard: string): ShardClient {
     return this.clients.get(shard) as ShardClient;
   }
 
-  prepare(shard: string, { sql, params }: BoundStatement): D1PreparedStatement {
-    const statement = this.client(shard).prepare(sql);
-    return params.length > 0 ? statement.bind(...params) : statement;
+  /** The same over other clients: sessions. */
+  over(clients: ReadonlyMap<string, ShardClient>): ShardSet {
+    return new ShardSet(clients, this.options);
   }
 
   /** Runs something on one shard, again after transient errors where that is safe; what it throws names the shard. */
@@ -49,29 +65,54 @@ export class ShardSet {
     { tables, write }: Purpose,
     run: (client: ShardClient) => Promise<T>,
   ): Promise<T> {
+    const { telemetry } = this.options;
+    const listener: RetryListener = (waitedMs, attempt) =>
+      noteRetry(telemetry, { shard, reason: 'transient', attempt, waitedMs });
     try {
-      return await withRetries(write, () => run(this.client(shard)));
+      return await withRetries(write, () => this.#timed(shard, run), listener);
     } catch (error) {
-      if (error instanceof ShardedDrizzleError) throw error;
+      if (error instanceof ShardedDrizzleError || error instanceof Refusal) throw error;
       const isUnknown = write && outcomeOf(error) === 'unknown';
       throw new (isUnknown ? UnknownOutcomeError : ShardQueryError)(shard, error, { tables, sql });
     }
   }
 
-  rows(shard: string, statement: BoundStatement, format: RowFormat, purpose: Purpose): Promise<ShardRows> {
-    return this.on(shard, statement.sql, purpose, async () => {
-      if (format === 'objects') return fromObjects(await this.prepare(shard, statement).all());
-      const [columns, ...rows] = await this.prepare(shard, statement).raw({ columnNames: true });
-      return { columns: columns as string[], rows: rows as unknown[][], meta: emptyMeta() };
-    });
+  async #timed<T>(shard: string, run: (client: ShardClient) => Promise<T>): Promise<T> {
+    const started = performance.now();
+    let failed = true;
+    try {
+      const result = await run(this.client(shard));
+      failed = false;
+      return result;
+    } finally {
+      this.options.telemetry.d1(shard, performance.now() - started, failed);
+    }
   }
 
-  /** Several statements on one shard: one transaction, one round trip. */
-  batch(shard: string, statements: readonly BoundStatement[], purpose: Purpose): Promise<ShardRows[]> {
-    return this.on(shard, statements[0]?.sql ?? '', purpose, async (client) => {
-      const results = await client.batch(statements.map((statement) => this.prepare(shard, statement)));
-      return results.map(fromObjects);
+  /**
+   * Runs statements on a shard behind its guard: one transaction, one round trip.
+   *
+   * @throws Refusal when the shard is not what `demand` says; nothing was run.
+   */
+  async guarded(demand: Demand, statements: readonly BoundStatement[], purpose: Purpose): Promise<Answer> {
+    const { shard } = demand;
+    const sql = statements[0]?.sql ?? '';
+    const once = purpose.write && this.options.exactlyOnce ? onceStatements(statements) : undefined;
+    const batch = [guardStatement(demand), ...(once?.statements ?? statements)];
+    const results = await this.on(shard, sql, { ...purpose, write: purpose.write && !once }, async (client) => {
+      try {
+        return await client.batch(batch.map((one) => prepare(client, one)));
+      } catch (error) {
+        const signal = signalOf(error);
+        if (signal) throw new Refusal(shard, signal, demand.own, error);
+        if (once?.isApplied(error)) return appliedAnswers(client, once, shard, purpose.tables);
+        throw error;
+      }
     });
+    if (results instanceof AppliedError) throw results.error;
+    const { version, digest } = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
+    this.options.learn(shard, version);
+    return { version, digest, results: once ? once.pick(results.slice(1)) : results.slice(1) };
   }
 
   /** Calls `run` for each item, at most `concurrency` at a time. The first failure stops new ones and is thrown. */
@@ -90,14 +131,20 @@ export class ShardSet {
         }
       }
     };
-    const workers = Array.from({ length: Math.min(this.concurrency, items.length) }, worker);
+    const workers = Array.from({ length: Math.min(this.options.concurrency, items.length) }, worker);
     const [failure] = (await Promise.allSettled(workers)).filter((one) => one.status === 'rejected');
     if (failure) throw failure.reason;
     return results;
   }
 }
 
-function fromObjects(result: D1Result): ShardRows {
+export function prepare(client: ShardClient, { sql, params }: BoundStatement): D1PreparedStatement {
+  const statement = client.prepare(sql);
+  return params.length > 0 ? statement.bind(...params) : statement;
+}
+
+/** The rows of a result. Its columns have different names, or the caller wants objects. */
+export function rowsOf(result: D1Result): ShardRows {
   const objects = (result.results ?? []) as Record<string, unknown>[];
   return {
     columns: Object.keys(objects[0] ?? {}),

@@ -1,8 +1,9 @@
 import { UnsupportedStatementError } from '../errors';
-import { observe, type QueryListener } from './observe';
+import type { BoundStatement } from '../sql/bound';
+import { isObserved, observe, type QueryListener } from './observe';
 import type { Route } from './route';
 import type { Executor } from './run';
-import type { BoundStatement, RowFormat, ShardRows } from './shard-set';
+import { prepare, type RowFormat, rowsOf, type ShardRows } from './shard-set';
 
 /** One statement with its values. Decides its shards only when it is run. */
 export class ShardedStatement implements D1PreparedStatement, BoundStatement {
@@ -30,57 +31,84 @@ export class ShardedStatement implements D1PreparedStatement, BoundStatement {
   all<T = Record<string, unknown>>(): Promise<D1Result<T>> {
     return this.#run(
       'objects',
-      (statement) => statement.all<T>(),
-      (result) => ({ success: true, meta: result.meta, results: toObjects(result) as T[] }),
+      (result) => result as D1Result<T>,
+      (rows) => ({ success: true, meta: rows.meta, results: toObjects(rows) as T[] }),
     );
   }
 
   first<T = unknown>(column: string): Promise<T | null>;
   first<T = Record<string, unknown>>(): Promise<T | null>;
-  first<T>(column?: string): Promise<T | null> {
-    return this.#run(
+  async first<T>(column?: string): Promise<T | null> {
+    const result = await this.#run(
       'objects',
-      (statement) => (column === undefined ? statement.first<T>() : statement.first<T>(column)),
-      (result) => firstOf<T>(result, column),
+      (direct) => rowsOf({ ...direct, results: direct.results.slice(0, 1) }),
+      (rows) => rows,
     );
+    return firstOf<T>(result, column);
   }
 
   raw<T = unknown[]>(options: { columnNames: true }): Promise<[string[], ...T[]]>;
   raw<T = unknown[]>(options?: { columnNames?: false }): Promise<T[]>;
-  raw<T = unknown[]>(options?: { columnNames?: boolean }): Promise<T[] | [string[], ...T[]]> {
-    const named = options?.columnNames === true;
-    return this.#run<T[] | [string[], ...T[]]>(
-      'arrays',
-      (statement) => (named ? statement.raw<T>({ columnNames: true }) : statement.raw<T>()),
-      ({ columns, rows }) => (named ? [[...columns], ...(rows as T[])] : (rows as T[])),
-    );
+  async raw<T = unknown[]>(options?: { columnNames?: boolean }): Promise<T[] | [string[], ...T[]]> {
+    if (options?.columnNames !== true) {
+      return this.#run<T[]>(
+        'arrays',
+        ({ results }) => results.map((row) => Object.values(row as Record<string, unknown>) as T),
+        ({ rows }) => rows as T[],
+      );
+    }
+    const { columns, rows } = await this.#run('arrays', rowsOf, (merged) => merged, true);
+    return [[...columns], ...(rows as T[])];
   }
 
-  /** `direct`: one shard answers, in D1's own form. `merged`: the form is made from merged rows. */
+  /**
+   * `direct`: one shard answers, in D1's own form. `merged`: the form is made from merged rows. `names`: the caller asks for
+   * the columns' names, also where there is no row.
+   */
   #run<R>(
     format: RowFormat,
-    direct: (statement: D1PreparedStatement) => Promise<R>,
+    direct: (result: D1Result) => R,
     merged: (rows: ShardRows) => R,
+    names = false,
   ): Promise<R> {
-    if (!this.#listener) return this.#execute(format, direct, merged);
+    if (!this.#listener && !isObserved()) return this.#execute(format, direct, merged, names);
     return observe(this.#listener, [this], (routed) =>
-      this.#execute(format, direct, merged, (route) => routed(this, route)),
+      this.#execute(format, direct, merged, names, (route) => routed(this, route)),
     );
   }
 
   async #execute<R>(
     format: RowFormat,
-    direct: (statement: D1PreparedStatement) => Promise<R>,
+    direct: (result: D1Result) => R,
     merged: (rows: ShardRows) => R,
+    names: boolean,
     routed?: (route: Route) => void,
   ): Promise<R> {
     const executor = this.#executor;
-    const { plan, route } = await executor.prepare(this);
-    routed?.(route);
-    if (route.kind !== 'single') return merged(await executor.run(route, format, plan.tables));
-    const { shards } = executor;
-    const purpose = { tables: plan.tables, write: route.write };
-    return shards.on(route.shard, this.sql, purpose, () => direct(shards.prepare(route.shard, route.statement)));
+    executor.checkText(this.sql);
+    return executor.accepted([], async (attempt) => {
+      const { plan, route } = await executor.prepare(this, attempt, format);
+      routed?.(route);
+      if (route.kind === 'single' && !names && (!route.renamed || route.names === undefined))
+        return direct(await executor.single(route, attempt, plan.tables));
+      const rows = await executor.run(route, attempt, plan.tables);
+      return merged(names && !route.names ? await this.#withNames(rows, route) : rows);
+    });
+  }
+
+  /** Only the database knows the names of `select *`; without a row it has not told them. */
+  async #withNames(rows: ShardRows, route: Route): Promise<ShardRows> {
+    // SQLite has made names unique: `id:1` is the second `id`.
+    if (rows.columns.length > 0) {
+      const own = (name: string) => name.replace(/:\d+$/, '');
+      return {
+        ...rows,
+        columns: rows.columns.map((name, i) => (rows.columns.indexOf(own(name)) < i ? own(name) : name)),
+      };
+    }
+    const client = this.#executor.shards.client(route.shards[0] as string);
+    const [columns] = await prepare(client, this).raw({ columnNames: true });
+    return { ...rows, columns };
   }
 }
 

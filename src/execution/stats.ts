@@ -1,6 +1,8 @@
 import type { Table } from '../layout/table';
 import { quoteName } from '../sql/tokens';
-import type { Executor } from './run';
+import type { TelemetrySnapshot } from '../telemetry/counters';
+import { demandOf, type Executor } from './run';
+import { rowsOf } from './shard-set';
 
 /** How much of one table there is. */
 export interface TableStats {
@@ -22,11 +24,17 @@ export interface ClusterStats {
   readonly shards: readonly ShardStats[];
   /** All shards together. A replicated table counts once. */
   readonly tables: Readonly<Record<string, TableStats>>;
+  /** The epoch of the map: it grows with every change of shards, slots and strategies. */
+  readonly epoch: number;
+  /** Calls, errors, retries and latencies since this database object was made. */
+  readonly calls: TelemetrySnapshot;
 }
 
 /** Counts the rows of the schema's tables: one batch on each shard, which reads every row once. */
-export async function clusterStats({ cluster, shards }: Executor): Promise<ClusterStats> {
-  const { layout, placement } = cluster;
+export async function clusterStats(executor: Executor): Promise<ClusterStats> {
+  const { cluster, shards } = executor;
+  const { layout, telemetry } = cluster;
+  const attempt = await executor.attempt(false);
   const tables = layout.declared();
   const purpose = { tables: tables.map((table) => table.name), write: false };
   // A batch may not be empty, and its result tells the size of the database.
@@ -34,8 +42,9 @@ export async function clusterStats({ cluster, shards }: Executor): Promise<Clust
     { sql: 'select 1', params: [] },
     ...tables.map((table) => ({ sql: countSql(table), params: [] })),
   ];
-  const counted = await shards.forEach(placement.shards, async (name): Promise<ShardStats> => {
-    const [first, ...counts] = await shards.batch(name, statements, purpose);
+  const counted = await shards.forEach(attempt.everyShard(), async (name): Promise<ShardStats> => {
+    const { results } = await shards.guarded(demandOf(attempt, name, [], false), statements, purpose);
+    const [first, ...counts] = results.map(rowsOf);
     const own = tables.map((table, i): [string, TableStats] => {
       const [rows, keys] = counts[i]?.rows[0] ?? [];
       return [table.name, { rows: Number(rows), keys: Number(keys) }];
@@ -43,11 +52,16 @@ export async function clusterStats({ cluster, shards }: Executor): Promise<Clust
     return {
       name,
       sizeBytes: first?.meta.size_after ?? 0,
-      slotShare: placement.shareOf(name),
+      slotShare: attempt.routing.shareOf(name),
       tables: Object.fromEntries(own),
     };
   });
-  return { shards: counted, tables: Object.fromEntries(tables.map((table) => [table.name, total(table, counted)])) };
+  return {
+    shards: counted,
+    tables: Object.fromEntries(tables.map((table) => [table.name, total(table, counted)])),
+    epoch: attempt.routing.map.epoch,
+    calls: telemetry.snapshot(),
+  };
 }
 
 function countSql({ name, placement }: Table): string {

@@ -1,27 +1,46 @@
-import { PartialWriteError, type ShardOutcome, ShardQueryError } from '../errors';
-import type { BoundStatement, RowFormat, ShardRows, ShardSet } from './shard-set';
+import { PartialWriteError, type ShardOutcome, ShardQueryError, StaleRouteError } from '../errors';
+import { arriveStatement } from '../placement/claims';
+import type { Demand } from '../placement/guard';
+import { Refusal } from '../placement/signals';
+import type { BoundStatement } from '../sql/bound';
+import { jittered, pause } from './retry';
+import { rowsOf, type ShardRows, type ShardSet } from './shard-set';
 
-/** What one shard has to run of a write. */
+/** What one shard has to run of a write, and what it has to own for it. */
 export interface Part {
-  readonly shard: string;
+  readonly demand: Demand;
   readonly statements: readonly BoundStatement[];
 }
 
 export interface WriteOptions {
-  readonly format: RowFormat;
   readonly tables: readonly string[];
   /** False for a batch of reads. Default true. */
   readonly write?: boolean;
   /** Try it on every shard first, and roll back. */
   readonly rehearse: boolean;
-  /** All parts do the same to the same rows, so what the first refuses the others would. */
-  readonly firstAlone: boolean;
+}
+
+/** A part that was written, or was refused before anything of it ran, or has failed. */
+export type PartOutcome =
+  | { readonly shard: string; readonly results: readonly ShardRows[] }
+  | { readonly shard: string; readonly refusal: Refusal }
+  | { readonly shard: string; readonly error: ShardQueryError };
+
+/** A write to a shard that a key's home has named begins with the record that the key lives there. */
+export function guardedWrite(
+  { own, write }: Demand,
+  statements: readonly BoundStatement[],
+): { readonly statements: readonly BoundStatement[]; readonly skip: number } {
+  const arriving = write ? own.filter((key) => key.known !== undefined) : [];
+  return arriving.length === 0
+    ? { statements, skip: 0 }
+    : { statements: [arriveStatement(arriving), ...statements], skip: 1 };
 }
 
 /**
  * Writes on several shards, each atomic by itself. The results are in the order of the parts.
  *
- * @throws ShardQueryError when nothing has been written; PartialWriteError when it was written on some shards only.
+ * @throws Refusal or ShardQueryError when nothing has been written; PartialWriteError when it was written on some only.
  */
 export async function writeParts(
   shards: ShardSet,
@@ -30,67 +49,85 @@ export async function writeParts(
 ): Promise<ShardRows[][]> {
   const [first, ...others] = parts;
   if (!first) return [];
-  if (others.length === 0) return [await send(shards, first, options)];
+  if (others.length === 0) return [await sendPart(shards, first, options)];
   if (options.rehearse) await rehearse(shards, parts, options.tables);
-  if (!options.firstAlone || options.rehearse) return settle(shards, parts, options, []);
-  const result = await send(shards, first, options);
-  return [result, ...(await settle(shards, others, options, [{ shard: first.shard, changes: changesOf(result) }]))];
+  const outcomes = await settleParts(shards, parts, options);
+  // A part that is refused for a while, after others have been written, is the same part a little later.
+  for (let round = 1; outcomes.some((one) => 'refusal' in one && one.refusal.signal.kind === 'busy'); round++) {
+    if (round > BUSY_ROUNDS || !outcomes.some((one) => 'results' in one)) break;
+    await pause(jittered(10, round, 250));
+    for (const [i, one] of outcomes.entries()) {
+      if ('refusal' in one) [outcomes[i]] = (await settleParts(shards, [parts[i] as Part], options)) as [PartOutcome];
+    }
+  }
+  return resultsOf(outcomes, options.tables);
 }
 
+const BUSY_ROUNDS = 40;
 const REHEARSED = 'SHARD_REHEARSED';
 
 /**
  * Runs each part in a batch that ends in an error of ours and so is rolled back. A constraint then fails before anything is
  * written anywhere. (`json_extract` with a bad path is an error that a plain SELECT can raise, and carries a text.)
  */
-async function rehearse(shards: ShardSet, parts: readonly Part[], tables: readonly string[]): Promise<void> {
+export async function rehearse(shards: ShardSet, parts: readonly Part[], tables: readonly string[]): Promise<void> {
   const raise = { sql: `select json_extract('{}', '${REHEARSED}')`, params: [] };
-  await shards.forEach(parts, async ({ shard, statements }) => {
+  await shards.forEach(parts, async ({ demand, statements }) => {
     try {
+      const { statements: all } = guardedWrite(demand, statements);
       // Rolled back, it can be repeated like a read.
-      await shards.batch(shard, [...statements, raise], { tables, write: false });
+      await shards.guarded(demand, [...all, raise], { tables, write: false });
     } catch (error) {
       if (!(error instanceof ShardQueryError) || !error.message.includes(REHEARSED)) throw error;
     }
   });
 }
 
-/** One statement keeps the row format that was asked for; several are one transaction, whose rows D1 gives as objects. */
-async function send(
+export async function sendPart(
   shards: ShardSet,
-  { shard, statements }: Part,
-  { format, tables, write = true }: WriteOptions,
+  part: Part,
+  { tables, write = true }: WriteOptions,
 ): Promise<ShardRows[]> {
-  const [only, ...more] = statements;
-  if (only && more.length === 0) return [await shards.rows(shard, only, format, { tables, write })];
-  return shards.batch(shard, statements, { tables, write });
+  const { statements, skip } = guardedWrite(part.demand, part.statements);
+  const { results } = await shards.guarded(part.demand, statements, { tables, write });
+  return results.slice(skip).map(rowsOf);
 }
 
-/** All parts are waited for; when only some succeeded, the error says which. */
-async function settle(
-  shards: ShardSet,
-  parts: readonly Part[],
-  options: WriteOptions,
-  before: readonly ShardOutcome[],
-): Promise<ShardRows[][]> {
+/** Every part is tried, whatever becomes of the others. */
+export function settleParts(shards: ShardSet, parts: readonly Part[], options: WriteOptions): Promise<PartOutcome[]> {
   const { tables } = options;
-  const settled = await shards.forEach(parts, async (part) => {
+  return shards.forEach(parts, async (part): Promise<PartOutcome> => {
+    const { shard } = part.demand;
     try {
-      return { results: await send(shards, part, options) };
+      return { shard, results: await sendPart(shards, part, options) };
     } catch (error) {
-      return { error: error instanceof ShardQueryError ? error : new ShardQueryError(part.shard, error, { tables }) };
+      if (error instanceof Refusal) return { shard, refusal: error };
+      return { shard, error: error instanceof ShardQueryError ? error : new ShardQueryError(shard, error, { tables }) };
     }
   });
-  const outcomes = settled.map((one, i): ShardOutcome => {
-    const { shard } = parts[i] as Part;
-    return one.error ? { shard, error: one.error } : { shard, changes: changesOf(one.results) };
-  });
-  const failure = outcomes.find((outcome) => outcome.error)?.error;
-  if (failure && before.length === 0 && outcomes.every((outcome) => outcome.error)) throw failure;
-  if (failure) throw new PartialWriteError([...before, ...outcomes], { tables });
-  return settled.flatMap((one) => (one.results ? [one.results] : []));
 }
 
-/** Rows as arrays come without a meta; what RETURNING gave was changed. */
+/** The results when all parts were written. Otherwise throws: the failure itself when nothing was, or which parts were. */
+export function resultsOf(outcomes: readonly PartOutcome[], tables: readonly string[]): ShardRows[][] {
+  const failed = outcomes.flatMap((one) => ('error' in one ? [one.error] : []));
+  const refused = outcomes.flatMap((one) => ('refusal' in one ? [one.refusal] : []));
+  if (failed.length + refused.length === outcomes.length && outcomes.length > 0) throw failed[0] ?? refused[0];
+  if (failed.length + refused.length > 0)
+    throw new PartialWriteError(
+      outcomes.map((one) => outcomeOf(one, tables)),
+      { tables },
+    );
+  return outcomes.flatMap((one) => ('results' in one ? [[...one.results]] : []));
+}
+
+function outcomeOf(one: PartOutcome, tables: readonly string[]): ShardOutcome {
+  const { shard } = one;
+  if ('results' in one) return { shard, changes: changesOf(one.results) };
+  if ('error' in one) return { shard, error: one.error };
+  const cause = new StaleRouteError(`${shard} refused its part (${one.refusal.signal.kind})`, { tables, shard });
+  return { shard, error: new ShardQueryError(shard, cause, { tables }) };
+}
+
+/** What RETURNING gave was changed. */
 const changesOf = (results: readonly ShardRows[]): number =>
   results.reduce((sum, { meta, rows }) => sum + Math.max(meta.changes, rows.length), 0);

@@ -1,12 +1,20 @@
+import type { PlacedKey } from './guard';
+
 /**
- * Says where keys live. Planning and execution ask it for an owner and know nothing of how it is found, so that a fixed
- * map, a catalog, or a cache over one can answer.
+ * Says where keys live, as far as it is known before their shards are asked. Routing knows nothing of how it is found, so
+ * that a map, hints and a catalog can answer.
  */
 export interface Placement {
   /** Every shard that may hold rows, in a fixed order. */
   readonly shards: readonly string[];
-  /** The shard that owns a canonical key. Synchronous where the answer is at hand: this is the hot path. */
-  ownerOf(keyspace: string, key: string): string | Promise<string>;
-  /** The share of all slots that a shard owns, from 0 to 1. */
-  shareOf(shard: string): number;
+  /**
+   * The same, each with a binding here.
+   *
+   * @throws MissingShardError when one has none: an answer without its rows would be a wrong one.
+   */
+  everyShard(): readonly string[];
+  /** The owners of canonical keys. Synchronous where the answer is at hand: this is the hot path. */
+  place(keyspace: string, keys: Iterable<string>): PlacedKey[] | Promise<PlacedKey[]>;
+  /** The same for keys that may be new and are about to be written: a strategy chooses where new ones go. */
+  placeNew(keyspace: string, keys: Iterable<string>): PlacedKey[] | Promise<PlacedKey[]>;
 }

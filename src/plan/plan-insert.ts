@@ -2,13 +2,14 @@ import { UnsupportedStatementError } from '../errors';
 import type { Layout } from '../layout/layout';
 import { type Column, sameName, type Table } from '../layout/table';
 import type { Insert, Parsed, Range } from '../sql/ast';
-import { columnEnd, readValue, type ValueRef } from '../sql/conditions';
+import { readValue, type ValueRef } from '../sql/conditions';
 import { SqlWriter } from '../sql/template';
-import { quoteName, type Token } from '../sql/tokens';
+import { quoteName } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, isLocalTo } from './locality';
 import type { InsertPlan, InsertRow } from './plan';
+import { type ReturnedColumn, returningOutput, writeReturning } from './positional';
 import { reachesOf, wholeStatement } from './reach';
 import {
   blindConflict,
@@ -32,63 +33,103 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
     whole: wholeStatement(parsed),
     paramCount: parsed.paramCount,
     table,
+    output: returningOutput(parsed, statement, table, binder.layout),
     returning: statement.returning !== undefined,
     returnsKey: false,
     keyUpdates: [],
-    ...writeValues(parsed, statement),
+    idColumn: undefined,
   } as const;
   const { placement } = table;
   if (placement.kind === 'pinned') {
-    return { ...plan, mode: 'pinned', reaches: [...plan.reaches, { kind: 'pinned', shard: placement.shard }] };
+    const reaches = [...plan.reaches, { kind: 'pinned', shard: placement.shard } as const];
+    const renamed = plan.output.positional && plan.output.returning;
+    return { ...plan, ...writeValues(parsed, statement, undefined, -1, renamed), mode: 'pinned', reaches };
   }
   const columns = insertedColumns(statement, table, binder.layout);
   const at = (wanted: string | undefined) =>
     columns.findIndex((name) => wanted !== undefined && sameName(name, wanted));
   const positions = { key: placement.kind === 'sharded' ? at(placement.key.name) : -1, id: at(table.rowidAlias) };
-  const rows = readRows(parsed, statement, plan, columns.length, positions);
+  // The rows of a SELECT are not counted before it runs, so that no numbers can be given to them.
+  const idColumn = bound ? undefined : table.rowidAlias;
+  const pieces = writeValues(
+    parsed,
+    statement,
+    idColumn,
+    positions.id,
+    plan.output.positional && plan.output.returning,
+  );
+  const rows = readRows(parsed, statement, { table, ...pieces }, columns.length, positions);
   if (placement.kind === 'replicated') {
     checkReplicatedWrite(parsed, statement.range, table, plan.reaches.length > 0);
     checkReplicatedDefaults(parsed, table, columns);
-    return { ...plan, mode: 'replicated', rows };
+    if (bound && table.rowidAlias !== undefined && positions.id < 0)
+      throw missingId(table, table.rowidAlias, parsed.sql);
+    return { ...plan, ...pieces, mode: 'replicated', rows, idColumn };
   }
   const { key } = placement;
   checkConflicts(parsed, statement, binder.layout, table, key);
-  const keyed = { ...plan, rows, keyUpdates: keyUpdatesOf(parsed, statement, key) };
-  if (positions.key < 0) throw missingKey(table, key, parsed.sql);
-  if (table.rowidAlias !== undefined && positions.id < 0) throw missingId(table, table.rowidAlias, parsed.sql);
+  const keyed = { ...plan, ...pieces, rows, idColumn, keyUpdates: keyUpdatesOf(parsed, statement, key) };
+  if (positions.key < 0 && idColumn !== key.name) throw missingKey(table, key, parsed.sql);
+  if (bound && table.rowidAlias !== undefined && positions.id < 0) throw missingId(table, table.rowidAlias, parsed.sql);
   if (bound) return planSelect(parsed, bound, positions, keyed, binder);
   const drops = statement.conflictAction === 'ignore' || statement.onConflict.some((one) => !one.update || one.where);
   if (!plan.returning || !drops || rows.length < 2) return { ...keyed, mode: 'rows' };
   const tail = new SqlWriter(parsed.sql, parsed.tokens)
-    .append(plan.tail)
+    .append(pieces.tail)
     .text(`, cast(${quoteName(key.name)} as text) as "__shard_key"`);
   return { ...keyed, mode: 'rows', returnsKey: true, tail: tail.done() };
 }
 
 /** The pieces of INSERT ... VALUES, from which an INSERT of some of the rows can be put together. */
-function writeValues(parsed: Parsed, statement: Insert): Pick<InsertPlan, 'head' | 'rows' | 'tail' | 'returningNames'> {
+function writeValues(
+  parsed: Parsed,
+  statement: Insert,
+  idColumn: string | undefined,
+  idAt: number,
+  renamed: readonly ReturnedColumn[] | undefined,
+): Pick<InsertPlan, 'head' | 'rows' | 'tail'> {
   const { sql, tokens } = parsed;
+  const { columnsRange, returningRange, range } = statement;
   const list = statement.rows ?? [];
-  const from = list[0]?.range.from ?? statement.range.to;
-  const to = list.at(-1)?.range.to ?? statement.range.to;
-  const returningNames = ambiguousNames(parsed, statement);
+  const addsId = idColumn !== undefined && idAt < 0;
+  const defaults = statement.defaultValues && addsId ? columnsRange.to + 2 : undefined;
+  const from = list[0]?.range.from ?? defaults ?? range.to;
+  const to = list.at(-1)?.range.to ?? defaults ?? range.to;
   const tail = new SqlWriter(sql, tokens).text(' ');
-  tail.copy({ from: to, to: (returningNames && statement.returningRange?.from) ?? statement.range.to });
-  for (const [i, { expr }] of (returningNames ? (statement.returning ?? []) : []).entries()) {
-    tail.text(i === 0 ? ' returning ' : ', ').copy(expr);
-    tail.text(` as "__shard_column_${i}"`);
+  tail.copy({ from: to, to: (renamed ? returningRange?.from : undefined) ?? range.to });
+  if (renamed) writeReturning(tail.text(' '), renamed);
+  const head = new SqlWriter(sql, tokens).copy({ from: 0, to: addsId ? columnsRange.from : from });
+  if (addsId) {
+    const open = statement.columns ? columnsRange.from + 1 : columnsRange.to;
+    head.text(` (${quoteName(idColumn)}${statement.columns ? ', ' : ') values '}`);
+    head.copy({ from: open, to: defaults === undefined ? from : open });
   }
-  return {
-    head: new SqlWriter(sql, tokens).copy({ from: 0, to: from }).text(' ').done(),
-    rows: list.map(({ range }) => ({
-      template: new SqlWriter(sql, tokens).copy(range).done(),
-      key: undefined,
-      id: undefined,
-    })),
-    tail: tail.done(),
-    returningNames,
-  };
+  const rows = list.map(({ range: row, values }, i) => {
+    const id = values[idAt];
+    const given = id && readValue(tokens, id);
+    const slot = { kind: 'id', row: i, given: given?.kind === 'param' ? given.index : undefined } as const;
+    const writer = new SqlWriter(sql, tokens);
+    if (addsId)
+      writer
+        .text('(')
+        .slot(slot)
+        .text(', ')
+        .copy({ from: row.from + 1, to: row.to });
+    else if (idColumn !== undefined && id && isLeftOut(given)) {
+      writer.copy({ from: row.from, to: id.from }).text(' ').slot(slot).copy({ from: id.to, to: row.to });
+    } else writer.copy(row);
+    return { template: writer.done(), key: undefined, id: undefined };
+  });
+  if (defaults !== undefined) {
+    const writer = new SqlWriter(sql, tokens).text('(').slot({ kind: 'id', row: 0, given: undefined }).text(')');
+    rows.push({ template: writer.done(), key: undefined, id: undefined });
+  }
+  return { head: head.text(' ').done(), rows, tail: tail.done() };
 }
+
+/** NULL, or a bound value that may be null: then SQLite would number the row. */
+const isLeftOut = (given: ValueRef | undefined): boolean =>
+  given?.kind === 'param' || (given?.kind === 'literal' && given.value === null);
 
 /** Which column each value is for; without a list, all in the database's own order, which the schema need not have. */
 function insertedColumns(statement: Insert, table: Table, layout: Layout): readonly string[] {
@@ -107,7 +148,7 @@ function readRows(
 ): InsertRow[] {
   return rows.map(({ template }, i) => {
     const values = list?.[i]?.values ?? [];
-    if (values.length !== width) {
+    if (list && values.length !== width) {
       throw new UnsupportedStatementError(`A row of ${values.length} values for ${width} columns of ${table.name}.`, {
         tables: [table.name],
         sql: parsed.sql,
@@ -127,20 +168,6 @@ function readRows(
 interface Positions {
   readonly key: number;
   readonly id: number;
-}
-
-/** The names of RETURNING's columns, if JavaScript objects could not hold them all, in their order. */
-function ambiguousNames(parsed: Parsed, statement: Insert): string[] | undefined {
-  const columns = statement.returning ?? [];
-  if (columns.some((column) => column.star !== undefined)) return undefined;
-  const names = columns.map(({ alias, expr }) => alias ?? columnName(parsed, expr));
-  return new Set(names).size < names.length || names.some((name) => /^\d+$/.test(name)) ? names : undefined;
-}
-
-/** As SQLite names a result column: a column by its name, anything else by its text. */
-function columnName({ sql, tokens }: Parsed, expr: Range): string {
-  const [first, last] = [tokens[expr.from] as Token, tokens[expr.to - 1] as Token];
-  return columnEnd(tokens, expr) === expr.to ? last.value : sql.slice(first.start, last.end);
 }
 
 /** Binds everything in the statement that can read a table; gives the SELECT that is inserted, if there is one. */
@@ -247,9 +274,7 @@ function keyUpdatesOf(parsed: Parsed, statement: Insert, key: Column): ValueRef[
 
 /** What the database would fill in, each shard would fill in by itself. */
 function checkReplicatedDefaults(parsed: Parsed, table: Table, given: readonly string[]): void {
-  const isLeftOut = (column: string) => !given.some((name) => sameName(name, column));
-  const unstable = table.columns.find((column) => column.unstableDefault && isLeftOut(column.name))?.name;
-  const left =
-    unstable ?? (table.rowidAlias !== undefined && isLeftOut(table.rowidAlias) ? table.rowidAlias : undefined);
-  if (left !== undefined) throw missingId(table, left, parsed.sql);
+  const isGiven = (column: string) => given.some((name) => sameName(name, column));
+  const unstable = table.columns.find((column) => column.unstableDefault && !isGiven(column.name))?.name;
+  if (unstable !== undefined) throw missingId(table, unstable, parsed.sql);
 }

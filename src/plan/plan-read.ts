@@ -7,6 +7,7 @@ import { Binder, NO_CTES } from './bind';
 import type { GatherStep, ReadPlan } from './plan';
 import { namesRowid, planGather } from './plan-gather';
 import { planScatter } from './plan-scatter';
+import { selectOutput } from './positional';
 import { reachesOf, wholeStatement } from './reach';
 
 /** Plans a SELECT: untouched on one shard, pushed down to several, or gathered and finished on one. */
@@ -14,14 +15,17 @@ export function planRead(parsed: Parsed, statement: Select, layout: Layout): Rea
   checkConnectionState(parsed);
   const binder = new Binder(parsed, layout);
   const bound = binder.select(statement, undefined, NO_CTES);
+  const whole = wholeStatement(parsed);
+  const output = selectOutput(parsed, bound, whole);
   return {
     kind: 'read',
     tables: [...new Set(binder.refs.map((ref) => ref.table.name))],
     reaches: reachesOf(binder.refs),
-    whole: wholeStatement(parsed),
+    whole,
+    output,
     paramCount: parsed.paramCount,
     rowid: namesRowid(parsed.tokens, binder.refs),
-    scatter: planScatter(parsed, bound, binder),
+    scatter: planScatter(parsed, bound, binder, output),
     gather: laterGather(parsed.sql, layout),
   };
 }

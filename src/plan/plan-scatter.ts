@@ -8,6 +8,7 @@ import type { KeyClass } from './key-class';
 import { anchorOf, groupsByKey, isLocalTo, outputsKey } from './locality';
 import { collationOf } from './outputs';
 import type { OrderKey, Reach, ScatterStep } from './plan';
+import { type Output, positionalSelect } from './positional';
 import { wholeStatement } from './reach';
 import { type BoundCore, type BoundSelect, resolveRange } from './scope';
 
@@ -26,7 +27,12 @@ interface Term extends OrderKey {
  * Pushes a select down to the shards, if each of its rows comes from rows of one key. Undefined when it does not: then it is
  * gathered.
  */
-export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder): ScatterStep | undefined {
+export function planScatter(
+  parsed: Parsed,
+  bound: BoundSelect,
+  binder: Binder,
+  output: Output,
+): ScatterStep | undefined {
   const { select } = bound;
   const [core] = bound.cores;
   if (!core || bound.cores.length > 1 || core.windows) return undefined;
@@ -35,7 +41,9 @@ export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder):
   const reach: Reach = { kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() };
   if (core.aggregate && !groupsByKey(core, anchor, parsed.tokens)) {
     const template = countsRows(bound, core, parsed.tokens) ? wholeStatement(parsed) : undefined;
-    return template && { template, reach, merge: 'sum', order: [], limit: undefined, offset: undefined };
+    if (!template) return undefined;
+    const positional = output.positional ?? template;
+    return { template, positional, reach, merge: 'sum', order: [], limit: undefined, offset: undefined };
   }
   if (core.core.distinct && (hasStar(core) || !outputsKey(bound.columns, anchor))) return undefined;
   const limit = select.limit && readValue(parsed.tokens, select.limit);
@@ -50,8 +58,10 @@ export function planScatter(parsed: Parsed, bound: BoundSelect, binder: Binder):
     .map((compact) => writeScatter(parsed, bound, core, terms, { limit, offset, compact }))
     .find(({ slots }) => slots.length <= MAX_PARAMS);
   if (!template) return undefined;
+  const count = output.names && output.names.length + hidden;
   return {
     template,
+    positional: output.positional ? { ...template, sql: positionalSelect(template.sql, count) } : template,
     reach,
     merge: 'rows',
     order: terms.map(({ expr: _, ...key }) => key),

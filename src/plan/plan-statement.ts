@@ -9,6 +9,7 @@ import type { EveryShardPlan, Plan } from './plan';
 import { planInsert } from './plan-insert';
 import { planRead } from './plan-read';
 import { planWrite } from './plan-write';
+import { PLAIN_OUTPUT } from './positional';
 import { wholeStatement } from './reach';
 
 /**
@@ -41,6 +42,7 @@ const everyShard = (parsed: Parsed): EveryShardPlan => ({
   tables: [],
   reaches: [],
   whole: wholeStatement(parsed),
+  output: PLAIN_OUTPUT,
   paramCount: parsed.paramCount,
   ddl: false,
   neutral: false,

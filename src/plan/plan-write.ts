@@ -10,6 +10,7 @@ import { type Binder, NO_CTES } from './bind';
 import { isLocalTo } from './locality';
 import type { EveryShardPlan, TwoPhaseStep, WritePlan } from './plan';
 import { namesRowid } from './plan-gather';
+import { returningOutput, writeReturning } from './positional';
 import { reachesOf, reachOf, wholeStatement } from './reach';
 import { blindConflict, blindUniques, checkReplicatedWrite, isColumnNamed, keyChange } from './refusals';
 import type { BoundCore, TableRef } from './scope';
@@ -23,6 +24,7 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
     tables: [...new Set(binder.refs.map((ref) => ref.table.name))],
     reaches: reachesOf(binder.refs),
     whole: wholeStatement(parsed),
+    output: returningOutput(parsed, statement, table, binder.layout),
     paramCount: parsed.paramCount,
   };
   if (table.placement.kind === 'replicated') {
@@ -42,7 +44,10 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
     table,
     target: reachOf(target),
     local: isLocal && !statement.limitClause && !rowid,
-    twoPhase: setIsLocal && !rowid && statement.from.length === 0 ? planTwoPhase(parsed, statement, target) : undefined,
+    twoPhase:
+      setIsLocal && !rowid && statement.from.length === 0
+        ? planTwoPhase(parsed, statement, target, base.output)
+        : undefined,
     keyUpdates: table.placement.kind === 'sharded' ? keyUpdatesOf(parsed, statement, table, table.placement.key) : [],
   };
 }
@@ -64,7 +69,12 @@ function bindWrite(statement: Modification, binder: Binder): { core: BoundCore; 
 }
 
 /** The primary keys of the rows first, wherever they are found; then the write by primary key on each shard. */
-function planTwoPhase(parsed: Parsed, statement: Modification, target: TableRef): TwoPhaseStep | undefined {
+function planTwoPhase(
+  parsed: Parsed,
+  statement: Modification,
+  target: TableRef,
+  output: ReturnType<typeof returningOutput>,
+): TwoPhaseStep | undefined {
   const { table } = target;
   if (table.placement.kind !== 'sharded' || table.primaryKey.length === 0) return undefined;
   const { tokens, sql } = parsed;
@@ -81,7 +91,8 @@ function planTwoPhase(parsed: Parsed, statement: Modification, target: TableRef)
   const { whereClause, returningRange, tail, range } = statement;
   const bodyEnd = (whereClause ?? returningRange ?? tail)?.from ?? range.to;
   const end = new SqlWriter(sql, tokens).text(' ');
-  if (returningRange) end.copy(returningRange);
+  if (output.positional) writeReturning(end, output.returning);
+  else if (returningRange) end.copy(returningRange);
   return {
     find: find.done(),
     primaryKey: table.primaryKey,

@@ -2,6 +2,7 @@ import type { Column, Table } from '../layout/table';
 import type { ValueRef } from '../sql/conditions';
 import type { Template } from '../sql/template';
 import type { KeySet } from './key-set';
+import type { Output } from './positional';
 
 /**
  * What a statement's text alone says about how to run it. Kept in the plan cache; the bound values then decide which shards.
@@ -19,6 +20,7 @@ interface PlanBase {
   readonly reaches: readonly Reach[];
   /** The statement for the shard that owns everything it touches: as it is, or with long lists in one JSON parameter. */
   readonly whole: Template;
+  readonly output: Output;
   /** How many values have to be bound. */
   readonly paramCount: number;
 }
@@ -36,6 +38,8 @@ export interface ReadPlan extends PlanBase {
 /** The same statement on several shards, its rows merged. */
 export interface ScatterStep {
   readonly template: Template;
+  /** The same with each column under a name of its own, when arrays are wanted. */
+  readonly positional: Template;
   readonly reach: Reach;
   /** `sum`: every shard gives one row of counts, which are added up. */
   readonly merge: 'rows' | 'sum';
@@ -85,19 +89,16 @@ export interface InsertPlan extends PlanBase {
   /** Hidden at the end of RETURNING: the shard key, to put rows back in order when conflicts may drop some. */
   readonly returnsKey: boolean;
   readonly returning: boolean;
-  /**
-   * Rows of a D1 batch come as objects, in which columns of one name collapse and names like `1` change places: then `tail`
-   * returns them under other names, and these are their own.
-   */
-  readonly returningNames: readonly string[] | undefined;
   /** Upserts that set the key: these values must equal the inserted one. */
   readonly keyUpdates: readonly ValueRef[];
+  /** The column whose value comes from the table's sequence where it is left out or null. */
+  readonly idColumn: string | undefined;
 }
 
 export interface InsertRow {
   readonly template: Template;
   readonly key: ValueRef | undefined;
-  /** A value for the INTEGER PRIMARY KEY, when the table has one. */
+  /** What is given for the INTEGER PRIMARY KEY: a value, an expression, or nothing. */
   readonly id: ValueRef | 'other' | undefined;
 }
 

@@ -103,6 +103,8 @@ export interface Insert {
   readonly conflictAction: string | undefined;
   readonly target: Source;
   readonly columns: readonly string[] | undefined;
+  /** The column list, or where it would stand. */
+  readonly columnsRange: Range;
   readonly rows: readonly { readonly range: Range; readonly values: readonly Range[] }[] | undefined;
   readonly select: Select | undefined;
   readonly defaultValues: boolean;

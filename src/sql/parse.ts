@@ -86,7 +86,9 @@ function parseInsert(reader: Reader, start: number, ctes: Cte[], recursive: bool
   const conflictAction = replace ? 'replace' : reader.take('or') ? reader.name().toLowerCase() : undefined;
   if (!reader.take('into')) reader.fail('INTO');
   const target = parseTarget(reader);
+  const columnsFrom = reader.at;
   const columns = isOp(reader.peek(), '(') ? reader.names() : undefined;
+  const columnsRange = { from: columnsFrom, to: reader.at };
   let rows: Insert['rows'];
   let select: Insert['select'];
   let defaultValues = false;
@@ -108,6 +110,7 @@ function parseInsert(reader: Reader, start: number, ctes: Cte[], recursive: bool
     conflictAction,
     target,
     columns,
+    columnsRange,
     rows,
     select,
     defaultValues,

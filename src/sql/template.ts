@@ -13,6 +13,8 @@ export type Slot =
   | { readonly kind: 'value'; readonly value: unknown }
   /** Several bound values as one JSON array. */
   | { readonly kind: 'list'; readonly values: readonly ValueRef[] }
+  /** The INTEGER PRIMARY KEY of an inserted row: what was bound, or else a number of the sequence. */
+  | { readonly kind: 'id'; readonly row: number; readonly given: number | undefined }
   /** LIMIT + OFFSET: what each shard must give so that the merged page is right. */
   | { readonly kind: 'page'; readonly limit: ValueRef; readonly offset: ValueRef | undefined };
 
@@ -102,11 +104,17 @@ function paramList(tokens: readonly Token[], at: number): ValueRef[] | undefined
   return values.length > 1 ? values : undefined;
 }
 
+/** Numbers for the rows of an INSERT that leave their id to the database, as text: numbers would be bound as REAL. */
+export type Ids = ReadonlyMap<number, string>;
+
+const NO_IDS: Ids = new Map();
+
 /** The values to bind, from those of the original statement. */
-export function bindTemplate(template: Template, params: readonly unknown[]): unknown[] {
+export function bindTemplate(template: Template, params: readonly unknown[], ids: Ids = NO_IDS): unknown[] {
   return template.slots.map((slot) => {
     if (slot.kind === 'param') return params[slot.index];
     if (slot.kind === 'value') return slot.value;
+    if (slot.kind === 'id') return ids.get(slot.row) ?? (slot.given === undefined ? null : params[slot.given]);
     if (slot.kind === 'list') return `[${slot.values.map((value) => jsonText(boundValue(value, params))).join(',')}]`;
     const limit = pageNumber('LIMIT', slot.limit, params);
     return limit < 0 ? -1 : limit + (slot.offset ? pageNumber('OFFSET', slot.offset, params) : 0);

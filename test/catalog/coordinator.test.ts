@@ -1,6 +1,6 @@
 import { env, evictDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
-import { coordinatorCatalog } from '../../src/catalog/coordinator';
+import { coordinatorCatalog } from '../../src/catalog/coordinator-client';
 
 const namespace = env.SHARD_COORDINATOR;
 
@@ -34,14 +34,16 @@ describe('ShardCoordinator', () => {
   it('keeps everything when it is evicted', async () => {
     const name = crypto.randomUUID();
     const catalog = coordinatorCatalog(namespace, name);
-    const map = await catalog.open({
+    const view = await catalog.open({
       shards: [{ name: 'a', region: 'apac', weight: 2 }, { name: 'b' }],
       keyspaces: [{ name: 'default', strategy: 'hash' }],
     });
     await catalog.block('ids', 10);
+    await catalog.sequence('ids', 5, 100);
     await evictDurableObject(namespace.get(namespace.idFromName(name)));
-    expect(await catalog.map()).toEqual(map);
+    expect(await catalog.map()).toEqual(view);
     expect(await catalog.block('ids', 10)).toEqual({ from: 11, to: 20 });
+    expect(await catalog.sequence('ids', 5)).toEqual({ from: 106, to: 110 });
   });
 
   it('takes one RPC an operation, first contact included', async () => {
@@ -50,8 +52,12 @@ describe('ShardCoordinator', () => {
     await catalog.map();
     await catalog.open({ shards: [{ name: 'a' }], keyspaces: [] });
     await catalog.open({ shards: [{ name: 'a' }], keyspaces: [] });
+    await catalog.confirm([{ shard: 'a', keyspaces: [] }]);
+    await catalog.map();
     await catalog.block('ids', 1);
-    expect(calls).toEqual(['map', 'open', 'open', 'block']);
+    await catalog.sequence('ids', 1);
+    await catalog.sequence('ids', 1, 1);
+    expect(calls).toEqual(['map', 'open', 'open', 'confirm', 'map', 'block', 'sequence', 'sequence']);
   });
 
   it('refuses a wrong request before any RPC', async () => {
@@ -59,7 +65,17 @@ describe('ShardCoordinator', () => {
     const catalog = coordinatorCatalog(wrapped, crypto.randomUUID());
     await expect(catalog.open({ shards: [], keyspaces: [] })).rejects.toMatchObject({ code: 'CONFIG' });
     await expect(catalog.block('ids', 0)).rejects.toThrow(RangeError);
+    await expect(catalog.sequence('ids', 0)).rejects.toThrow(RangeError);
+    await expect(catalog.sequence('ids', 1, 0.5)).rejects.toThrow(RangeError);
     expect(calls).toEqual([]);
+  });
+
+  it('answers with an error instead of throwing it, which the runtime would report as uncaught', async () => {
+    const stub = namespace.get(namespace.idFromName(crypto.randomUUID()));
+    expect(await stub.confirm([])).toEqual({ error: expect.stringContaining('no cluster yet') });
+    const last = Number.MAX_SAFE_INTEGER;
+    expect(await stub.sequence('ids', 1, last)).toEqual({ error: expect.stringContaining('counter_exhausted') });
+    expect(await stub.sequence('ids', 1, last - 1)).toEqual({ value: { from: last, to: last } });
   });
 
   it('keeps clusters of different names apart', async () => {

@@ -22,7 +22,7 @@ describe.each(stores)('slot ranges from a %s', (_name, fresh) => {
       shards: weights.map((weight, i) => ({ name: `s${i}`, weight })),
       keyspaces: [{ name: 'default', strategy: 'hash' }],
     };
-    const map = await (await fresh()).client().open(request);
+    const { map } = await (await fresh()).client().open(request);
     expect(map.shards.map(({ weight }) => weight)).toEqual(weights);
     return map.keyspaces.default?.ranges ?? [];
   };

@@ -1,6 +1,6 @@
 import { env, runInDurableObject } from 'cloudflare:test';
 import type { Catalog } from '../../src/catalog/catalog';
-import { coordinatorCatalog } from '../../src/catalog/coordinator';
+import { coordinatorCatalog } from '../../src/catalog/coordinator-client';
 import { D1Catalog } from '../../src/catalog/d1-catalog';
 import { resetDatabases } from '../support/reset';
 import { shards } from '../support/shards';

@@ -6,12 +6,12 @@ export class D1Counts {
   calls = 0;
   /** Round trips that were a `batch()`. */
   batches = 0;
-  /** Statements, those inside batches included. */
+  /** Statements of the user, those inside batches included: what reads or writes the router's own tables is not counted. */
   statements = 0;
   inFlight = 0;
   /** The most calls that were under way at one moment: D1 allows 6 an invocation. */
   maxInFlight = 0;
-  /** Every statement in the order it was sent. */
+  /** Every statement of the user in the order it was sent. */
   readonly sql: string[] = [];
   /** Every call in the order it was sent. */
   readonly log: D1Call[] = [];
@@ -25,8 +25,9 @@ export class D1Counts {
   async measure<T>(call: D1Call, run: () => Promise<T>): Promise<T> {
     this.calls++;
     if (call.method === 'batch') this.batches++;
-    this.statements += call.statements.length;
-    this.sql.push(...call.statements.map(({ sql }) => sql));
+    const own = call.statements.map(({ sql }) => sql).filter((sql) => !sql.includes('_shard_'));
+    this.statements += own.length;
+    this.sql.push(...own);
     this.log.push(call);
     this.inFlight++;
     this.maxInFlight = Math.max(this.maxInFlight, this.inFlight);

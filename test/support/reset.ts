@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers';
-import { MAX_SHARDS, plain, shards } from './shards';
+import { MAX_SHARDS, plain, renewShards, shards } from './shards';
 
 /**
  * Empties all databases, schema included, and the KV namespace. For `beforeEach`.
@@ -8,6 +8,7 @@ import { MAX_SHARDS, plain, shards } from './shards';
  * statement that meets one which is ending, so that a CREATE TABLE right after it now and then ran twice.
  */
 export async function resetDatabases(): Promise<void> {
+  renewShards();
   await Promise.all([emptyKv(), ...[plain, ...Object.values(shards(MAX_SHARDS))].map(emptyDatabase)]);
 }
 

@@ -1,8 +1,19 @@
 import { env } from 'cloudflare:workers';
+import { InterceptedD1 } from './intercepted-d1';
 
-const bindings: readonly D1Database[] = [env.DB_0, env.DB_1, env.DB_2, env.DB_3, env.DB_4, env.DB_5, env.DB_6];
+const databases: readonly D1Database[] = [env.DB_0, env.DB_1, env.DB_2, env.DB_3, env.DB_4, env.DB_5, env.DB_6];
 
-export const MAX_SHARDS = bindings.length;
+/** A binding of its own: what an isolate remembers of a cluster hangs on the binding of its catalog. */
+const freshBindings = () => databases.map((database) => new InterceptedD1(database, (_call, run) => run()));
+
+let bindings: readonly D1Database[] = freshBindings();
+
+/** After this, clusters over the databases are new ones, as if in another isolate. */
+export function renewShards(): void {
+  bindings = freshBindings();
+}
+
+export const MAX_SHARDS = databases.length;
 
 /** The one database that results over many shards are compared with. */
 export const plain: D1Database = env.DB_PLAIN;

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { PartialWriteError, shardedD1, shardedDrizzle } from '../../src';
 import { countingShards } from '../support/counting-d1';
 import { faultyD1 } from '../support/faulty-d1';
+import { resetDatabases } from '../support/reset';
 import { MAX_SHARDS, plain, shards } from '../support/shards';
 import {
   contents,
@@ -93,7 +94,7 @@ describe('failures', () => {
     let inserts = 0;
     const broken = faultyD1(threeShards.s2 as D1Database, {
       failOn: (statement) =>
-        statement.startsWith('insert') && ++inserts > 1 ? new Error('D1_ERROR: overloaded') : undefined,
+        statement.startsWith('insert into countries') && ++inserts > 1 ? new Error('D1_ERROR: overloaded') : undefined,
     });
     const all: Record<string, D1Database> = { ...threeShards, s2: broken };
     const d1 = shardedD1({ shards: all, tables: world.rules });
@@ -137,6 +138,7 @@ describe('concurrency', () => {
     [2, 2],
     [1, 1],
   ])('%s: at most %i statements are under way', async (concurrency, most) => {
+    await resetDatabases();
     const counted = countingShards(shards(MAX_SHARDS));
     for (const database of Object.values(counted.shards))
       await database.prepare('create table if not exists things (id text primary key, v integer)').run();

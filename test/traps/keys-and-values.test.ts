@@ -173,9 +173,6 @@ describe('values that each shard would fill in by itself', () => {
   });
 
   it.each<[string, string, ...unknown[]]>([
-    ['counted', "insert into counted (v) values ('a')"],
-    ['counted', "insert into counted values (null, 'a')"],
-    ['counted', 'insert into counted (id, v) values (?, ?)', null, 'a'],
     ['made', "insert into made (code) values ('a')"],
     ['made', "insert into made (code, at) values ('a', hex(randomblob(8)))"],
     ['made', "insert into made (code, at) values ('a', strftime('%s', 'now'))"],

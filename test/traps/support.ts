@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { shardedD1 } from '../../src';
 import type { TableRules } from '../../src/config';
-import { HashPlacement } from '../../src/placement/hash-placement';
+import { hashOwner } from '../support/owner';
 import { resetDatabases } from '../support/reset';
 import { run } from '../support/seed';
 import { plain, shards } from '../support/shards';
@@ -92,10 +92,10 @@ export async function expectSameContents({ rules }: World, table: string): Promi
   const groups = rule.replicated ? shardDatabases.map((replica) => ({ replica })) : [oneShard, threeShards];
   for (const group of groups) expect(await contents(group, table), Object.keys(group).join()).toEqual(expected);
   if (rule.replicated || rule.shard) return;
-  const placement = new HashPlacement(Object.keys(threeShards));
+  const placement = hashOwner(Object.keys(threeShards));
   for (const [shard, database] of Object.entries(threeShards)) {
     const keys = await database.prepare(`select cast("${rule.key ?? 'id'}" as text) from "${table}"`).raw<[string]>();
-    for (const [key] of keys) expect(placement.ownerOf('default', key), `the owner of ${table} ${key}`).toBe(shard);
+    for (const [key] of keys) expect(placement(key), `the owner of ${table} ${key}`).toBe(shard);
   }
 }
 

@@ -1,0 +1,80 @@
+import { MoveInProgressError, type ShardedDrizzleError, StaleRouteError } from '../errors';
+import type { Attempt } from '../placement/attempt';
+import { Refusal } from '../placement/signals';
+import type { RetryReason, Telemetry } from '../telemetry/counters';
+import { noteRetry } from './observe';
+import { jittered, pause } from './retry';
+
+/** A key that moved is found in one or two steps; more means that what shards, hints and map say does not come to rest. */
+const MAX_FOLLOWS = 12;
+const FIRST_WAIT_MS = 5;
+const MAX_WAIT_MS = 250;
+
+/** How often, and for how long, a statement follows the answers of shards that refuse it. */
+export interface Patience {
+  /** How long a write waits for rows that are being moved, in milliseconds. */
+  readonly moveTimeoutMs: number;
+  readonly telemetry: Telemetry;
+  /** Told of a shard to which another one has sent us. */
+  readonly onMoved: (shard: string) => void;
+}
+
+/**
+ * Runs something until no shard refuses it any more. What refuses has run nothing, so that all of it can be done again with
+ * the next {@link Attempt}.
+ *
+ * @throws MoveInProgressError, StaleRouteError when patience ends.
+ */
+export async function untilAccepted<T>(
+  first: Attempt,
+  { moveTimeoutMs, telemetry, onMoved }: Patience,
+  tables: readonly string[],
+  run: (attempt: Attempt) => Promise<T>,
+): Promise<T> {
+  let attempt = first;
+  let follows = 0;
+  let waits = 0;
+  let deadline = 0;
+  for (;;) {
+    try {
+      return await run(attempt);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const { signal, shard } = error;
+      const isWait = WAITS.has(signal.kind);
+      const now = Date.now();
+      if (deadline === 0) deadline = now + moveTimeoutMs;
+      if (isWait ? now >= deadline : ++follows > MAX_FOLLOWS) throw givenUp(error, tables, moveTimeoutMs);
+      const waitedMs = isWait || follows > 2 ? jittered(FIRST_WAIT_MS, ++waits, MAX_WAIT_MS) : 0;
+      if (waitedMs > 0) await pause(waitedMs);
+      noteRetry(telemetry, { shard, reason: reasonOf(signal.kind), attempt: follows + waits, waitedMs });
+      if (signal.kind === 'moved') for (const { to } of signal.keys) onMoved(to);
+      // While a move is being closed, its addresses lead further than the map, which the catalog has after that.
+      attempt = await attempt.next(error, isWait ? waits % 2 === 0 && signal.kind !== 'busy' : follows > 2);
+    }
+  }
+}
+
+const WAITS: ReadonlySet<string> = new Set(['busy', 'unbalanced', 'unsettled', 'unpinned']);
+
+const reasonOf = (kind: Refusal['signal']['kind']): RetryReason =>
+  kind === 'moved' || kind === 'busy' ? kind : WAITS.has(kind) ? 'unbalanced' : 'not-owner';
+
+function givenUp({ shard, signal }: Refusal, tables: readonly string[], moveTimeoutMs: number): ShardedDrizzleError {
+  if (signal.kind === 'busy' || signal.kind === 'unpinned') {
+    return new MoveInProgressError(
+      `Rows on ${shard} are being moved, or written on every shard by others, and were not free within ${moveTimeoutMs} ms. Nothing was written.`,
+      { tables, shard },
+    );
+  }
+  if (WAITS.has(signal.kind)) {
+    return new StaleRouteError(
+      `Who owns which rows kept changing between the answers of the shards for ${moveTimeoutMs} ms: a move may have stopped half-way, or a database was restored.`,
+      { tables, shard },
+    );
+  }
+  return new StaleRouteError(`${shard} kept refusing (${signal.kind}) after ${MAX_FOLLOWS} tries at other addresses.`, {
+    tables,
+    shard,
+  });
+}

@@ -1,0 +1,58 @@
+import { ConfigError, UnknownTableError, UnsupportedStatementError } from '../errors';
+import { isSystemTable, type Table } from '../layout/table';
+import type { ClaimKeys } from '../placement/attempt';
+import { Claimer } from '../placement/claimer';
+import { Refusal, signalOf } from '../placement/signals';
+import type { Executor } from './run';
+import { prepare } from './shard-set';
+
+/** How new keys of a keyspace are placed; undefined where they stay on their home. */
+export function claimerFor(executor: Executor, keyspace: string): ClaimKeys | undefined {
+  const { strategies, numbers } = executor.cluster;
+  const strategy = strategies.of(keyspace);
+  if (strategy === 'hash') return undefined;
+  const { shards } = executor;
+  const claimer = new Claimer(strategy, {
+    near: executor.near ?? strategies.near,
+    priorityOf: (shard) => strategies.locations[shard]?.priority ?? 1,
+    turns: (name, count, atOnce) => numbers.turns(name, count, atOnce),
+    forEach: (items, each) => shards.forEach(items, each),
+    // Claiming twice finds the first claim, so that it may be repeated like a read.
+    run: (shard, keys, statements) =>
+      shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, async (client) => {
+        try {
+          const results = await client.batch<Record<string, unknown>>(statements.map((one) => prepare(client, one)));
+          return { last: results.at(-1)?.results ?? [] };
+        } catch (error) {
+          const signal = signalOf(error);
+          throw signal ? new Refusal(shard, signal, keys, error) : error;
+        }
+      }),
+    tablesOf: (shard, list) => tablesOf(executor, shard, list?.split('\n') ?? []),
+  });
+  return (attempt, name, keys) => claimer.claim(attempt, name, keys);
+}
+
+/** The user's tables of a database. Those that cannot be used through the router hold no rows that it has placed. */
+async function tablesOf(executor: Executor, shard: string, names: readonly string[]): Promise<Table[]> {
+  const { layout } = executor.cluster;
+  const tables: Table[] = [];
+  for (const name of names) {
+    if (isSystemTable(name)) continue;
+    try {
+      if (!layout.find(name)) {
+        const purpose = { tables: [name], write: false };
+        await executor.shards.on(shard, name, purpose, (client) => layout.discover(name, client));
+      }
+    } catch (error) {
+      const isUnusable =
+        error instanceof ConfigError ||
+        error instanceof UnknownTableError ||
+        error instanceof UnsupportedStatementError;
+      if (!isUnusable) throw error;
+    }
+    const table = layout.find(name);
+    if (table) tables.push(table);
+  }
+  return tables;
+}

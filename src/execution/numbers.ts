@@ -1,0 +1,77 @@
+import type { Block, Catalog } from '../catalog/catalog';
+import { ShardKeyError } from '../errors';
+import type { IsolateState } from '../placement/isolate';
+import { quoteName } from '../sql/tokens';
+import type { Executor } from './run';
+
+/** How many ids an isolate takes at once: what an isolate that ends has left is a gap. */
+const IDS = 64;
+
+/** Numbers that are given once over all isolates: turns of a round, ids. Taken from the catalog in blocks. */
+export class Numbers {
+  constructor(
+    readonly state: IsolateState,
+    readonly catalog: Catalog,
+  ) {}
+
+  /** The next turns of a keyspace's round. */
+  async turns(keyspace: string, count: number, atOnce: number): Promise<Block[]> {
+    return this.#take(`turn:${keyspace}`, count, () => this.catalog.block(`turn:${keyspace}`, atOnce));
+  }
+
+  /** The next ids of a table, as text: above every id that its rows had when the sequence was begun. */
+  async ids(table: string, count: number, executor: Executor): Promise<string[]> {
+    const size = Math.max(count, IDS);
+    const blocks = await this.#take(`id:${table}`, count, async () => {
+      const known = await this.catalog.sequence(table, size);
+      if (known) return known;
+      const highest = await highestId(table, executor);
+      return (await this.catalog.sequence(table, size, highest)) as Block;
+    });
+    return blocks.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i)));
+  }
+
+  /** Ids that were given by hand, or are in rows already, must not be given again. */
+  async raise(table: string, executor: Executor): Promise<void> {
+    this.state.blocks.delete(`id:${table}`);
+    const highest = await highestId(table, executor);
+    const block = await this.catalog.sequence(table, IDS, highest);
+    if (block) this.state.blocks.set(`id:${table}`, block);
+  }
+
+  /** From what is left of the last block, then from a new one. What others took meanwhile is gone from both. */
+  async #take(name: string, count: number, more: () => Promise<Block>): Promise<Block[]> {
+    const { blocks } = this.state;
+    const taken: Block[] = [];
+    let left = count;
+    const takeFrom = (block: Block) => {
+      const to = Math.min(block.to, block.from + left - 1);
+      taken.push({ from: block.from, to });
+      left -= to - block.from + 1;
+      if (to === block.to) blocks.delete(name);
+      else blocks.set(name, { from: to + 1, to: block.to });
+    };
+    const kept = blocks.get(name);
+    if (kept) takeFrom(kept);
+    while (left > 0) {
+      const block = await more();
+      // Another statement of this isolate may have fetched one as well: that one is left to a gap.
+      takeFrom(block);
+    }
+    return taken;
+  }
+}
+
+async function highestId(table: string, executor: Executor): Promise<number> {
+  const column = executor.cluster.layout.find(table)?.rowidAlias;
+  if (column === undefined) return 0;
+  const id = quoteName(column);
+  const sql = `select ${id} as id from ${quoteName(table)} order by ${id} desc limit 1`;
+  const { rows } = await executor.rows({ sql, params: [] }, 'arrays');
+  const highest = Math.max(Number(rows[0]?.[0] ?? 0), 0);
+  if (Number.isSafeInteger(highest + IDS)) return highest;
+  throw new ShardKeyError(`The ids of ${table} reach ${highest}, and JavaScript counts exactly to 2^53 only.`, {
+    tables: [table],
+    remedy: `Give ${column} a value that is unique over all shards.`,
+  });
+}

@@ -1,0 +1,273 @@
+import { ShardKeyError } from '../errors';
+import type { Attempt } from '../placement/attempt';
+import type { Demand, PlacedKey } from '../placement/guard';
+import { canonicalKey } from '../placement/key';
+import { type Pin, pinnedStatements, pinStatements, unpinStatement } from '../placement/pins';
+import { Refusal } from '../placement/signals';
+import type { BoundStatement } from '../sql/bound';
+import { isBalanced } from './balance';
+import { joinResults, mergeBroadcast, mergeInsert } from './results';
+import type { BroadcastRoute, InsertRoute, TwoPhaseRoute } from './route';
+import { writesByPrimaryKey } from './route-write';
+import { demandOf, type Executor, spreadDemand } from './run';
+import type { ShardRows } from './shard-set';
+import { type Part, type PartOutcome, rehearse, resultsOf, settleParts, writeParts } from './write';
+
+/** Rows to write, by their keys: `items` are the caller's own numbers of them. */
+interface OwnedWork {
+  readonly keys: readonly PlacedKey[];
+  /** For each item the key that it belongs to. */
+  readonly keyOf: (item: number) => string;
+  readonly items: readonly number[];
+  readonly statementsFor: (items: readonly number[]) => readonly BoundStatement[];
+}
+
+interface OwnedPart {
+  readonly items: readonly number[];
+  readonly results: readonly ShardRows[];
+}
+
+/** How often the rows of a refused part are given to new owners after others have been written. */
+const MAX_REROUTES = 12;
+
+/**
+ * Writes rows on the shards that own them. Each part is a keyed write of its own, so that a part which is refused after
+ * others were written can be given to the shards that have its keys now: no pin has to hold moves off.
+ */
+async function writeByOwner(
+  executor: Executor,
+  first: Attempt,
+  work: OwnedWork,
+  tables: readonly string[],
+): Promise<OwnedPart[]> {
+  const { shards, cluster } = executor;
+  const done: OwnedPart[] = [];
+  const finished: PartOutcome[] = [];
+  let attempt = first;
+  let keys = work.keys;
+  let items = work.items;
+  for (let round = 1; ; round++) {
+    const groups = groupByShard(keys, items, work.keyOf);
+    const parts = groups.map(
+      ({ shard, own, items: list }): Part => ({
+        demand: demandOf(attempt, shard, own, true),
+        statements: work.statementsFor(list),
+      }),
+    );
+    if (round === 1 && cluster.rehearseWrites && parts.length > 1) await rehearse(shards, parts, tables);
+    const outcomes = await settleParts(shards, parts, { tables, rehearse: false });
+    const refusals: Refusal[] = [];
+    const left: number[] = [];
+    for (const [i, one] of outcomes.entries()) {
+      const list = groups[i]?.items ?? [];
+      if ('results' in one) done.push({ items: list, results: one.results });
+      if (!('refusal' in one)) finished.push(one);
+      else {
+        refusals.push(one.refusal);
+        left.push(...list);
+      }
+    }
+    const failed = finished.some((one) => 'error' in one);
+    if (refusals.length === 0 && !failed) return done;
+    // Nothing was written: all of it may be routed anew, or the failure is the plain one.
+    if (failed || done.length === 0 || round > MAX_REROUTES) {
+      resultsOf([...finished, ...refusals.map((refusal) => ({ shard: refusal.shard, refusal }))], tables);
+    }
+    const moved = new Set(refusals.flatMap((refusal) => refusal.keys.map(({ key }) => key)));
+    const { keyspace } = keys[0] as PlacedKey;
+    for (const refusal of refusals) attempt = await attempt.next(refusal, round > 2);
+    const placed = await attempt.placeNew(keyspace, moved);
+    keys = placed;
+    items = left;
+  }
+}
+
+function groupByShard(
+  keys: readonly PlacedKey[],
+  items: readonly number[],
+  keyOf: (item: number) => string,
+): { shard: string; own: PlacedKey[]; items: number[] }[] {
+  const byKey = new Map(keys.map((one) => [one.key, one]));
+  const groups = new Map<string, { shard: string; own: Set<PlacedKey>; items: number[] }>();
+  for (const item of items) {
+    const key = byKey.get(keyOf(item)) as PlacedKey;
+    const group = groups.get(key.shard) ?? { shard: key.shard, own: new Set<PlacedKey>(), items: [] };
+    groups.set(key.shard, group);
+    group.own.add(key);
+    group.items.push(item);
+  }
+  return [...groups.values()].map((group) => ({ ...group, own: [...group.own] }));
+}
+
+/** An INSERT whose rows live on several shards, or need several statements. */
+export async function runInsert(
+  executor: Executor,
+  route: InsertRoute,
+  attempt: Attempt,
+  tables: readonly string[],
+): Promise<ShardRows> {
+  const { rowKeys, statementsFor, keys } = route;
+  // Whole on one shard: there is no key to go by.
+  if (rowKeys.length === 0) {
+    const parts = route.parts.map(({ shard, keys: own, statements }) => ({
+      demand: demandOf(attempt, shard, own, true),
+      statements,
+    }));
+    return mergeInsert(route, route.parts, await writeParts(executor.shards, parts, { tables, rehearse: false }));
+  }
+  const work = { keys, keyOf: (row: number) => rowKeys[row] as string, items: [...rowKeys.keys()], statementsFor };
+  const parts = await writeByOwner(executor, attempt, work, tables);
+  return mergeInsert(
+    route,
+    parts.map(({ items }) => ({ rows: items })),
+    parts.map(({ results }) => results),
+  );
+}
+
+/** Finds the rows first, then writes them by primary key on the shards that own them. */
+export async function runTwoPhase(
+  executor: Executor,
+  { step, key, keyspace, find, params }: TwoPhaseRoute,
+  attempt: Attempt,
+  tables: readonly string[],
+): Promise<ShardRows> {
+  const { rows } = await executor.rows(find, 'arrays');
+  const found = rows.map(([value, incomplete, row]) => {
+    const canonical = canonicalKey(value, key.affinity);
+    if (typeof canonical === 'string' && incomplete !== 1) return { key: canonical, row: String(row) };
+    throw new ShardKeyError(
+      `A row that the statement would write has a null in its shard key or primary key: ${row}.`,
+      {
+        tables,
+        remedy: 'Write it on its own shard: db.$shard(name).',
+      },
+    );
+  });
+  if (found.length === 0) return joinResults([]);
+  const keys = await attempt.place(keyspace, new Set(found.map((one) => one.key)));
+  const work = {
+    keys,
+    keyOf: (item: number) => found[item]?.key as string,
+    items: [...found.keys()],
+    statementsFor: (items: readonly number[]) =>
+      writesByPrimaryKey(
+        step,
+        params,
+        items.map((item) => found[item]?.row as string),
+      ),
+  };
+  const parts = await writeByOwner(executor, attempt, work, tables);
+  return joinResults(parts.flatMap(({ results }) => results));
+}
+
+/**
+ * The same write on several shards. Pins hold moves off from before the first change until after the last, so that each row
+ * is hit exactly once; a pin that cannot be had means that nothing was written yet.
+ */
+export async function runBroadcast(
+  executor: Executor,
+  route: BroadcastRoute,
+  attempt: Attempt,
+  tables: readonly string[],
+): Promise<ShardRows> {
+  const { statements, ddl, same, shards: names } = route;
+  const { shards } = executor;
+  if (ddl) {
+    const parts = names.map((shard) => ({ demand: demandOf(attempt, shard, [], false), statements }));
+    return mergeBroadcast(route, await writeSchema(executor, parts, tables));
+  }
+  if (names.length === 1) {
+    const only = { demand: demandOf(attempt, names[0] as string, route.keys, true, route.all), statements };
+    return mergeBroadcast(route, await writeParts(shards, [only], { tables, rehearse: false }));
+  }
+  const demandAt = (shard: string) => spreadDemand(attempt, shard, route, true);
+  return withPins(
+    executor,
+    attempt,
+    { shards: names, demandAt, all: route.all, exclusive: same },
+    tables,
+    async (pin) => {
+      // The pin stands for what was checked when it was placed.
+      const parts = names.map((shard) => ({ demand: demandOf(attempt, shard, [], false), statements }));
+      return mergeBroadcast(route, await writePinned(executor, pin, parts, tables));
+    },
+  );
+}
+
+/** A schema change. What the first shard refuses, the others would. */
+export async function writeSchema(
+  executor: Executor,
+  parts: readonly Part[],
+  tables: readonly string[],
+): Promise<ShardRows[][]> {
+  const { shards } = executor;
+  const options = { tables, rehearse: false };
+  executor.forget();
+  try {
+    const first = await settleParts(shards, parts.slice(0, 1), options);
+    const failed = first.some((one) => !('results' in one));
+    return resultsOf([...first, ...(failed ? [] : await settleParts(shards, parts.slice(1), options))], tables);
+  } finally {
+    // Also when it failed: some shards may have changed.
+    executor.forget();
+  }
+}
+
+/** The part of each shard, tried on all of them first, in the batch that gives up its pin. */
+export async function writePinned(
+  { shards, cluster }: Executor,
+  pin: Pin,
+  parts: readonly Part[],
+  tables: readonly string[],
+): Promise<ShardRows[][]> {
+  if (cluster.rehearseWrites) await rehearse(shards, parts, tables);
+  const pinned = parts.map(({ demand, statements }) => ({ demand, statements: pinnedStatements(pin, statements) }));
+  const results = resultsOf(await settleParts(shards, pinned, { tables, rehearse: false }), tables);
+  return results.map((one) => one.slice(1, -1));
+}
+
+/** What pins are placed for. */
+export interface Pinning {
+  readonly shards: readonly string[];
+  /** What is checked of a shard when its pin is placed. */
+  readonly demandAt: (shard: string) => Demand;
+  /** Rows of any key are written: the digests must add up. */
+  readonly all: boolean;
+  readonly exclusive: boolean;
+}
+
+/** Holds a pin on every shard while `run` runs; takes those away that are left when it fails. */
+export async function withPins<T>(
+  executor: Executor,
+  attempt: Attempt,
+  { shards: names, demandAt, all, exclusive }: Pinning,
+  tables: readonly string[],
+  run: (pin: Pin) => Promise<T>,
+): Promise<T> {
+  const { shards } = executor;
+  const pin: Pin = { id: newPinId(), exclusive };
+  const purpose = { tables, write: false };
+  const place = (shard: string) => shards.guarded(demandAt(shard), pinStatements(pin), purpose);
+  try {
+    const [first, ...others] = names as [string, ...string[]];
+    // Writers of the same rows everywhere queue up on the first shard, instead of each holding some.
+    const answers = exclusive
+      ? [await place(first), ...(await shards.forEach(others, place))]
+      : await shards.forEach(names, place);
+    if (all && !isBalanced(answers, attempt.base)) throw new Refusal(first, { kind: 'unbalanced' }, []);
+    return await run(pin);
+  } catch (error) {
+    // Best effort: a pin that stays holds moves off until it expires.
+    await shards.forEach(names, async (shard) => {
+      try {
+        await shards.guarded(demandOf(attempt, shard, [], false), [unpinStatement(pin)], purpose);
+      } catch {
+        // The error that is thrown says more.
+      }
+    });
+    throw error;
+  }
+}
+
+/** Random, so that writers of all isolates have different ones. */
+const newPinId = (): number => Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);

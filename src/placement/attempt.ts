@@ -1,0 +1,203 @@
+import { MissingShardError, StaleRouteError } from '../errors';
+import { MOVED_BY, type PlacedKey } from './guard';
+import { MAX_BULK_KEYS } from './hint-store';
+import type { Placement } from './placement';
+import type { Resolver } from './resolver';
+import type { RoutingMap } from './routing-map';
+import type { Refusal } from './signals';
+import { slotOf } from './slots';
+
+/** Where a key's home has sent us in this statement. */
+interface Sent {
+  readonly to: string;
+  /** The version that `to` was known to have before home was asked; undefined when it was not home that answered. */
+  readonly known: number | undefined;
+}
+
+/** Chooses where new keys go, and claims them on their home. */
+export type ClaimKeys = (attempt: Attempt, keyspace: string, keys: readonly string[]) => Promise<PlacedKey[]>;
+
+export interface AttemptParts {
+  readonly resolver: Resolver;
+  readonly isBound: (shard: string) => boolean;
+  /** Undefined for keyspaces whose new keys stay on their home. */
+  readonly claim: (keyspace: string) => ClaimKeys | undefined;
+}
+
+/**
+ * The placement as one try to run a statement sees it: one map, the hints, and what shards have answered to the tries
+ * before. When a shard refuses, {@link Attempt.next} is the try after it.
+ */
+export class Attempt implements Placement {
+  /** Snapshot from before any shard is asked: what "known before home was asked" means. */
+  readonly versions: ReadonlyMap<string, number>;
+  readonly #sent: ReadonlyMap<string, Sent>;
+
+  constructor(
+    readonly parts: AttemptParts,
+    readonly routing: RoutingMap,
+    sent: ReadonlyMap<string, Sent> = new Map(),
+  ) {
+    this.versions = parts.resolver.state.versions;
+    this.#sent = sent;
+  }
+
+  get cluster(): string {
+    return this.routing.map.cluster;
+  }
+
+  /** What the digests of all shards must add up to. */
+  get base(): number {
+    return this.routing.map.base;
+  }
+
+  get shards(): readonly string[] {
+    return this.routing.shards;
+  }
+
+  place(keyspace: string, keys: Iterable<string>): PlacedKey[] | Promise<PlacedKey[]> {
+    const placed: PlacedKey[] = [];
+    const unknown: number[] = [];
+    const looksUp = this.parts.resolver.store !== undefined && this.routing.isDirectory(keyspace);
+    for (const key of keys) {
+      const found = this.#known(keyspace, key);
+      if (!found && looksUp) unknown.push(placed.length);
+      placed.push(found ?? this.#atHome(keyspace, key));
+    }
+    // A long list is not worth so many reads: the homes answer for all of theirs at once.
+    if (unknown.length === 0 || unknown.length > MAX_BULK_KEYS) return placed;
+    return this.#lookUp(keyspace, placed, unknown);
+  }
+
+  placeNew(keyspace: string, keys: Iterable<string>): PlacedKey[] | Promise<PlacedKey[]> {
+    const claim = this.parts.claim(keyspace);
+    if (!claim) return [...keys].map((key) => this.#known(keyspace, key) ?? this.#atHome(keyspace, key));
+    const list = [...keys];
+    const found = list.map((key) => this.#known(keyspace, key));
+    const fresh = list.filter((_, i) => !found[i]);
+    if (fresh.length === 0) return found as PlacedKey[];
+    return claim(this, keyspace, fresh).then((claimed) => {
+      const byKey = new Map(claimed.map((one) => [one.key, one]));
+      return list.map((key, i) => (found[i] ?? byKey.get(key)) as PlacedKey);
+    });
+  }
+
+  /** @throws StaleRouteError when the map has a hole; MissingShardError when the home has no binding here. */
+  homeOf(keyspace: string, slot: number): string {
+    const home = this.routing.homeOf(keyspace, slot);
+    if (home === undefined) throw new StaleRouteError(`No shard owns slot ${slot} of the keyspace ${keyspace}.`);
+    return this.bound(home);
+  }
+
+  bound(shard: string): string {
+    if (!this.parts.isBound(shard)) throw new MissingShardError(shard);
+    return shard;
+  }
+
+  /** Every shard that may hold rows, each with a binding: without one of them an answer would be partial. */
+  everyShard(): readonly string[] {
+    const { routing, parts } = this;
+    const missing = routing.shards.filter((shard) => !parts.isBound(shard));
+    if (missing.length === 0) return routing.shards;
+    // One that owns no slot can hold keys that were claimed for it. Where no keyspace claims, the digests tell.
+    const claims = Object.values(routing.map.keyspaces).some((keyspace) => keyspace.directory);
+    const needed = missing.find((shard) => claims || routing.ownsSlots(shard));
+    if (needed !== undefined) throw new MissingShardError(needed);
+    return routing.shards.filter((shard) => parts.isBound(shard));
+  }
+
+  #known(keyspace: string, key: string): PlacedKey | undefined {
+    if (this.#sent.size > 0) {
+      const sent = this.#sent.get(sentKey(keyspace, key));
+      if (sent)
+        return {
+          keyspace,
+          key,
+          slot: slotOf(key),
+          shard: this.bound(sent.to),
+          ...(sent.known === undefined ? {} : { known: sent.known }),
+        };
+    }
+    const hint = this.parts.resolver.state.hints.get(keyspace, key);
+    // A hint may name a shard that has gone since.
+    if (hint === undefined || !this.parts.isBound(hint)) return undefined;
+    return { keyspace, key, slot: slotOf(key), shard: hint };
+  }
+
+  #atHome(keyspace: string, key: string): PlacedKey {
+    const slot = slotOf(key);
+    return { keyspace, key, slot, shard: this.homeOf(keyspace, slot) };
+  }
+
+  async #lookUp(keyspace: string, placed: PlacedKey[], unknown: readonly number[]): Promise<PlacedKey[]> {
+    const { store, state } = this.parts.resolver;
+    const keys = unknown.map((at) => (placed[at] as PlacedKey).key);
+    const hints = await store?.read(keyspace, keys);
+    for (const at of unknown) {
+      const one = placed[at] as PlacedKey;
+      const shard = hints?.get(one.key);
+      if (shard === undefined || !this.parts.isBound(shard)) continue;
+      state.hints.set(keyspace, one.key, shard);
+      placed[at] = { ...one, shard };
+    }
+    return placed;
+  }
+
+  /** A key was found to live on `shard`. */
+  remember(keyspace: string, key: string, shard: string, slot: number): void {
+    const { state, store } = this.parts.resolver;
+    state.hints.set(keyspace, key, shard);
+    // Not waited for: a hint that is lost costs a round trip later.
+    if (store && this.routing.homeOf(keyspace, slot) !== shard) void store.write(keyspace, key, shard);
+  }
+
+  /**
+   * The next try after a refusal: follows the address that a shard gave, or asks the catalog, not KV, for the map.
+   *
+   * @param fromCatalog The map has to be read again even if the refusal alone does not say so.
+   */
+  async next(refusal: Refusal, fromCatalog: boolean): Promise<Attempt> {
+    const { resolver } = this.parts;
+    const { signal, keys, shard } = refusal;
+    const sent = new Map(this.#sent);
+    let isStale = fromCatalog;
+    switch (signal.kind) {
+      case 'identity':
+        await resolver.checkIdentity(shard, this.cluster, signal);
+        break;
+      case 'moved':
+        for (const { at, to, by } of signal.keys) {
+          const moved = keys[at];
+          if (!moved) continue;
+          const { keyspace, key, slot } = moved;
+          if (by === MOVED_BY.slot) isStale = true;
+          // Only home's word is so fresh that a shard without a record may be believed to own the key.
+          const known = by === MOVED_BY.home ? (this.versions.get(to) ?? 0) : undefined;
+          sent.set(sentKey(keyspace, key), { to, known });
+          if (by === MOVED_BY.home) this.remember(keyspace, key, to, slot);
+          else resolver.state.hints.set(keyspace, key, to);
+        }
+        break;
+      case 'not-owner':
+        resolver.state.learnVersion(shard, signal.version);
+        // Keys that a hint or another shard had sent here go to their home again; with none, the map was wrong.
+        isStale ||= !this.#forget(keys, sent);
+        break;
+      case 'unsettled':
+        this.#forget(keys, sent);
+        break;
+    }
+    return new Attempt(this.parts, isStale ? await resolver.refresh() : await resolver.map(), sent);
+  }
+
+  #forget(keys: readonly PlacedKey[], sent: Map<string, Sent>): boolean {
+    let found = false;
+    for (const { keyspace, key, slot, shard } of keys) {
+      if (sent.delete(sentKey(keyspace, key)) || this.routing.homeOf(keyspace, slot) !== shard) found = true;
+      this.parts.resolver.state.hints.delete(keyspace, key);
+    }
+    return found;
+  }
+}
+
+const sentKey = (keyspace: string, key: string): string => `${keyspace}\0${key}`;

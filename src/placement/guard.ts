@@ -1,0 +1,136 @@
+import type { BoundStatement } from '../sql/bound';
+
+/** A canonical key in its keyspace. */
+export interface Key {
+  readonly keyspace: string;
+  readonly key: string;
+  readonly slot: number;
+}
+
+/** A key and the shard that is believed to own it. */
+export interface PlacedKey extends Key {
+  readonly shard: string;
+  /**
+   * Set when the key's home has sent us to `shard`, which may have no record of it yet: the version that `shard` was known
+   * to have before home was asked. If it still has it, the key cannot have been there and moved on in between.
+   */
+  readonly known?: number;
+}
+
+/** What a shard has to be, and to own, for the answers of a batch to count. */
+export interface Demand {
+  readonly cluster: string;
+  readonly shard: string;
+  /** Keys that it must own. */
+  readonly own: readonly PlacedKey[];
+  /** Keys that other shards are asked for with the same statement: this one must not own them, or rows would come twice. */
+  readonly absent: readonly PlacedKey[];
+  /** Keys that are being moved refuse writes. */
+  readonly write: boolean;
+  /** What its digest must be; set where this shard alone answers for all. */
+  readonly digest?: number;
+}
+
+/** The columns of a guard's row. */
+export interface GuardRow {
+  /** Grows whenever the shard gives up a key or a slot. */
+  readonly version: number;
+  /** XOR of the weights of all moves that ended here. */
+  readonly digest: number;
+}
+
+/** `json_extract` with a bad path is an error that carries a text, and rolls the whole batch back without a write. */
+export const raise = (text: string): string => `json_extract('{}', ${text})`;
+
+export const IDENTITY = raise("'SHARD_IDENTITY ' || hex(json_array(i.name, i.cluster))");
+export const NOT_OWNER = raise("'SHARD_NOT_OWNER ' || hex(i.version)");
+export const BUSY = raise("'SHARD_BUSY'");
+/** The slot's range, if one covers it, is the last that begins at or before it. */
+export const owns = (keyspace: string, slot: string): string =>
+  `coalesce((select hi from _shard_slots where keyspace = ${keyspace} and lo <= ${slot} order by lo desc limit 1), -1) >= ${slot}`;
+export const IS_OTHER = 'i.name is not ?1 or i.cluster is not ?2';
+export const FROM_IDENTITY = 'from (select 1) left join _shard_identity i on i.one = 1';
+
+/** Whether a move has frozen the key, or landed it and is not through; only then writes have to wait. */
+const frozen = (keyspace: string, key: string, slot: string, at: string): string =>
+  `exists (select 1 from _shard_moves m where m.keyspace = ${keyspace} and m.phase in ('frozen', 'landed')
+    and case when m.key is not null then m.key = ${key} else ${at} is null and ${slot} between m.lo and m.hi end)`;
+
+/**
+ * SHARD_MOVED carries `[place in the list, shard, how]` of each key. How: 0, a record on a shard that once had the key; 1, all
+ * of the slot was released; 2, the record of the key's home, which is always right.
+ */
+export const MOVED_BY = { record: 0, slot: 1, home: 2 } as const;
+
+/** The condition on a row `m` of `_shard_moves`: the slot was released to its peer. */
+export const released = (keyspace: string, slot: string): string =>
+  `m.keyspace = ${keyspace} and m.side = 'out' and m.phase = 'released' and m.key is null and ${slot} between m.lo and m.hi`;
+
+/**
+ * The first statement of every batch: one row of {@link GuardRow}, or an error that rolls the batch back. The rules, in
+ * this order, are those of the model-checked protocol: identity, record elsewhere, not owned, frozen.
+ *
+ * @example
+ * await d1.batch([prepare(guardStatement(demand)), ...statements]);
+ */
+export function guardStatement(demand: Demand): BoundStatement {
+  const { own, absent } = demand;
+  const [only, ...others] = own;
+  if (only && others.length === 0 && absent.length === 0) return singleGuard(demand, only);
+  return only || absent.length > 0 ? listGuard(demand) : identityGuard(demand);
+}
+
+function identityGuard({ shard, cluster, digest }: Demand): BoundStatement {
+  const isOff = digest === undefined ? '' : `when i.digest <> cast(?3 as integer) then ${raise("'SHARD_UNBALANCED'")}`;
+  return {
+    sql: `select case when ${IS_OTHER} then ${IDENTITY} ${isOff} end as guard, i.version, i.digest ${FROM_IDENTITY}`,
+    params: digest === undefined ? [shard, cluster] : [shard, cluster, String(digest)],
+  };
+}
+
+/** One key, bound directly: this is the hot path. */
+function singleGuard({ shard, cluster, write, digest }: Demand, key: PlacedKey): BoundStatement {
+  const params: unknown[] = [shard, cluster, key.keyspace, key.key, key.slot];
+  const bind = (value: number) => `cast(?${params.push(String(value))} as integer)`;
+  const unlessSent = key.known === undefined ? '' : ` and i.version is not ${bind(key.known)}`;
+  const isOff = digest === undefined ? '' : `when i.digest <> ${bind(digest)} then ${raise("'SHARD_UNBALANCED'")}`;
+  const isBusy = write ? `when ${frozen('?3', '?4', '?5', 'k.at')} then ${BUSY}` : '';
+  return {
+    sql: `select case when ${IS_OTHER} then ${IDENTITY}
+      when k.at <> i.name then ${raise(`'SHARD_MOVED ' || hex(json_array(json_array(0, k.at, 2 * (${owns('?3', '?5')}))))`)}
+      when k.at is null and not ${owns('?3', '?5')}${unlessSent} then coalesce(
+        ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1))) from _shard_moves m
+          where ${released('?3', '?5')} having count(*) > 0)`)}, ${NOT_OWNER})
+      ${isBusy} ${isOff} end as guard, i.version, i.digest
+      ${FROM_IDENTITY} left join _shard_keys k on k.keyspace = ?3 and k.key = ?4`,
+    params,
+  };
+}
+
+/** Many keys in one JSON parameter, each `[keyspace, key, slot, is wanted here, known version]`. */
+function listGuard({ shard, cluster, own, absent, write, digest }: Demand): BoundStatement {
+  const list = [
+    ...own.map((one) => [one.keyspace, one.key, one.slot, 1, one.known ?? null]),
+    ...absent.map((one) => [one.keyspace, one.key, one.slot, 0, null]),
+  ];
+  const params: unknown[] = [shard, cluster, JSON.stringify(list)];
+  const bind = (value: number) => `cast(?${params.push(String(value))} as integer)`;
+  const isOff = digest === undefined ? '' : `when i.digest <> ${bind(digest)} then ${raise("'SHARD_UNBALANCED'")}`;
+  const isLost = 'r.own and r.at is null and not r.owns and r.known is not i.version';
+  const busy = `exists (select 1 from r where r.own and ${frozen('r.ks', 'r.k', 'r.s', 'r.at')})`;
+  return {
+    sql: `with j as (select key as n, value->>0 as ks, value->>1 as k, value->>2 as s, value->>3 as own, value->>4 as known from json_each(?3)),
+      r as materialized (select j.*, t.at, ${owns('j.ks', 'j.s')} as owns
+        from j left join _shard_keys t on t.keyspace = j.ks and t.key = j.k)
+      select case when ${IS_OTHER} then ${IDENTITY}
+      when exists (select 1 from r where r.own and r.at <> i.name) then
+        ${raise("'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, r.at, 2 * r.owns))) from r where r.own and r.at <> i.name)")}
+      when exists (select 1 from r where ${isLost}) then coalesce(
+        ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, m.peer, 1))) from r
+          join _shard_moves m on ${released('r.ks', 'r.s')} where ${isLost} having count(*) > 0)`)}, ${NOT_OWNER})
+      when exists (select 1 from r where not r.own and coalesce(r.at = i.name, r.owns)) then ${raise("'SHARD_UNSETTLED'")}
+      ${write ? `when ${busy} then ${BUSY}` : ''} ${isOff} end as guard, i.version, i.digest
+      ${FROM_IDENTITY}`,
+    params,
+  };
+}

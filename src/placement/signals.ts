@@ -1,0 +1,69 @@
+import type { PlacedKey } from './guard';
+
+/** Why a shard refused a batch. Nothing of it was run. */
+export type Signal =
+  /** It is another database than the one it was taken for; nulls: it has never been told who it is. */
+  | { readonly kind: 'identity'; readonly name: string | null; readonly cluster: string | null }
+  /** Keys by their place in the guard's list; `by`: see {@link MOVED_BY}. */
+  | { readonly kind: 'moved'; readonly keys: readonly { at: number; to: string; by: number }[] }
+  | { readonly kind: 'not-owner'; readonly version: number }
+  /** A write to a key that is being moved. */
+  | { readonly kind: 'busy' }
+  /** Another shard was asked for a key that this one owns. */
+  | { readonly kind: 'unsettled' }
+  /** Ownership changed between the answers of several shards. */
+  | { readonly kind: 'unbalanced' }
+  /** The pin that should hold moves off has expired. */
+  | { readonly kind: 'unpinned' };
+
+/** Thrown when shards refused, before anything was written: the statement can be routed anew. Never leaves the package. */
+export class Refusal extends Error {
+  constructor(
+    readonly shard: string,
+    readonly signal: Signal,
+    /** The keys that the shard was asked for. */
+    readonly keys: readonly PlacedKey[],
+    cause?: unknown,
+  ) {
+    super(`${shard} refused: ${signal.kind}`, { cause });
+  }
+}
+
+const RAISED = /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
+const NO_TABLES = /no such table: _shard_(identity|slots|keys|moves)/;
+
+/** Reads what a guard raised from an error of D1; undefined for every other error. */
+export function signalOf(error: unknown): Signal | undefined {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!message.includes('_shard_') && !message.includes('SHARD_')) return undefined;
+  if (NO_TABLES.test(message)) return { kind: 'identity', name: null, cluster: null };
+  const found = RAISED.exec(message);
+  if (!found) return undefined;
+  const said = unhex(found[2] ?? '');
+  switch (found[1]) {
+    case 'IDENTITY': {
+      const [name, cluster] = JSON.parse(said) as [string | null, string | null];
+      return { kind: 'identity', name, cluster };
+    }
+    case 'MOVED': {
+      const list = JSON.parse(said) as [number, string, number][];
+      return { kind: 'moved', keys: list.map(([at, to, by]) => ({ at, to, by })) };
+    }
+    case 'NOT_OWNER':
+      return { kind: 'not-owner', version: Number(said) };
+    case 'BUSY':
+      return { kind: 'busy' };
+    case 'UNSETTLED':
+      return { kind: 'unsettled' };
+    case 'UNPINNED':
+      return { kind: 'unpinned' };
+    default:
+      return { kind: 'unbalanced' };
+  }
+}
+
+/** Hexadecimal, because SQLite and D1 put the text between quotes of their own. */
+function unhex(digits: string): string {
+  const bytes = digits.match(/../g) ?? [];
+  return new TextDecoder().decode(Uint8Array.from(bytes, (pair) => Number.parseInt(pair, 16)));
+}

@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/d1';
 import { cases, type Database, userId } from './cases.ts';
-import { IdleD1 } from './idle-d1.ts';
+import { IdleD1, idleKv } from './idle-d1.ts';
 import { schema, users } from './schema.ts';
 import { open } from './subject.ts';
 
@@ -17,7 +17,7 @@ export interface CpuCase {
 type Operation = (index: number, unique: string) => Promise<unknown>;
 
 const plain: Database = drizzle(new IdleD1(), { schema });
-const sharded: Database = open({ s0: new IdleD1(), s1: new IdleD1(), s2: new IdleD1() });
+const sharded: Database = open({ s0: new IdleD1(), s1: new IdleD1(), s2: new IdleD1() }, idleKv(['s0', 's1', 's2']));
 
 export const cpuCases: readonly CpuCase[] = [
   ...cases.map(({ name, run, scatter = false }) => ({

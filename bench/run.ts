@@ -6,6 +6,8 @@
  * The clock inside workerd stands still between I/O and has steps of a millisecond, so each round of operations is one
  * request, timed from outside; what an empty request takes is subtracted. Both sides run in every round, in random order.
  */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { bundle } from './bundle.ts';
@@ -55,6 +57,11 @@ try {
   console.log(options.json ? JSON.stringify({ rounds, operations, results }, null, 2) : print(results));
 } finally {
   await worker.dispose();
+}
+// A matter of our own CPU and memory, so it runs without workerd.
+if (!options.same && !options.case) {
+  const args = [join(import.meta.dirname, 'routing.ts'), ...(options.json ? ['--json'] : [])];
+  spawnSync(process.execPath, args, { stdio: 'inherit' });
 }
 
 async function measure(): Promise<Result[]> {

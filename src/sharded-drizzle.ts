@@ -196,7 +196,8 @@ async function shardsOf<TShard extends string>({ executor, databases }: ReadyClu
 }
 
 async function nextId({ executor }: ReadyCluster, name: string): Promise<number> {
-  const { layout, numbers } = executor.cluster;
+  const { planner, numbers } = executor.cluster;
+  const { layout } = planner;
   if (!layout.find(name)) await executor.ask([name], name, await executor.attempt(false));
   if (layout.find(name)?.rowidAlias === undefined) {
     throw new ConfigError(`$nextId: ${name} has no INTEGER PRIMARY KEY.`, {

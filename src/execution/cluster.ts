@@ -12,9 +12,8 @@ import { isolateState } from '../placement/isolate';
 import type { Point } from '../placement/regions';
 import { Resolver } from '../placement/resolver';
 import { readStrategies, type Strategies } from '../placement/strategy-config';
-import { Telemetry } from '../telemetry/counters';
 import { Numbers } from './numbers';
-import { PlanCache } from './plan-cache';
+import { Planner } from './planner';
 import { withRetries } from './retry';
 import { type Cluster, Executor } from './run';
 import { type SessionStart, ShardSessions } from './session';
@@ -45,10 +44,10 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
   const databases = new Map(Object.entries(config.shards));
   const clusterName = config.cluster ?? 'default';
   const anchor = config.coordinator ?? controlOf(config);
-  const telemetry = new Telemetry();
-  const catalog = observedCatalog(catalogOf(config, clusterName), telemetry, (run) => withRetries(false, run));
   const request = openRequest(config, layout, strategies, keyspaces);
   const state = isolateState(anchor, JSON.stringify([clusterName, request]));
+  const { telemetry } = state;
+  const catalog = observedCatalog(catalogOf(config, clusterName), telemetry, (run) => withRetries(false, run));
   const options = {
     concurrency,
     exactlyOnce: config.exactlyOnce ?? false,
@@ -75,12 +74,11 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
       ),
   });
   const cluster: Cluster = {
-    layout,
+    planner: state.remembered(planningKey(config), () => new Planner(layout)),
     resolver,
     strategies,
     numbers: new Numbers(state, catalog),
     telemetry,
-    plans: new PlanCache(),
     limits,
     crossShardBatch: config.crossShardBatch ?? 'refuse',
     rehearseWrites: config.rehearseWrites ?? true,
@@ -99,6 +97,13 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
   });
   return near(undefined);
 }
+
+/** What plans depend on, besides the databases. */
+const planningKey = ({ schema, tables, casing }: ShardedConfig): unknown[] => [
+  schema,
+  JSON.stringify(tables ?? {}),
+  casing,
+];
 
 function openRequest(
   config: ShardedConfig,

@@ -6,6 +6,10 @@ import type { Executor } from './run';
 
 /** How many ids an isolate takes at once: what an isolate that ends has left is a gap. */
 const IDS = 64;
+/** How long an isolate believes what it knows of a sequence. */
+const SEQUENCE_MAX_AGE_MS = 60_000;
+/** Tables whose sequences an isolate remembers. */
+const MAX_SEQUENCES = 1000;
 
 /** Numbers that are given once over all isolates: turns of a round, ids. Taken from the catalog in blocks. */
 export class Numbers {
@@ -24,19 +28,40 @@ export class Numbers {
     const size = Math.max(count, IDS);
     const blocks = await this.#take(`id:${table}`, count, async () => {
       const known = await this.catalog.sequence(table, size);
-      if (known) return known;
-      const highest = await highestId(table, executor);
-      return (await this.catalog.sequence(table, size, highest)) as Block;
+      const block = known ?? (await this.catalog.sequence(table, size, await highestId(table, executor)));
+      this.#know(table, block);
+      return block as Block;
     });
     return blocks.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i)));
   }
 
-  /** Ids that were given by hand, or are in rows already, must not be given again. */
+  /** An id of the sequence turned out to be taken: rows have come with ids of their own. It goes on above all of them. */
   async raise(table: string, executor: Executor): Promise<void> {
     this.state.blocks.delete(`id:${table}`);
-    const highest = await highestId(table, executor);
-    const block = await this.catalog.sequence(table, IDS, highest);
-    if (block) this.state.blocks.set(`id:${table}`, block);
+    await this.catalog.sequence(table, 1, await highestId(table, executor));
+  }
+
+  /**
+   * A row is about to come with an id of its own. Where its primary key does not decide its shard, no constraint would tell
+   * when the sequence gives that id to a row of another shard, so that the sequence goes on above it.
+   */
+  async passOver(table: string, id: number): Promise<void> {
+    const { state, catalog } = this;
+    const known = state.sequences.get(table);
+    const isFresh = known !== undefined && Date.now() - known.at < SEQUENCE_MAX_AGE_MS;
+    if (isFresh && (known.next === undefined || id < known.next)) return;
+    // Without a sequence there is nothing to pass over: when it is begun, it begins above all rows.
+    let block = isFresh ? undefined : await catalog.sequence(table, 1);
+    if ((isFresh || block) && id >= (block?.to ?? 0)) block = await catalog.sequence(table, 1, id);
+    const kept = state.blocks.get(`id:${table}`);
+    if (kept && id >= kept.from) state.blocks.delete(`id:${table}`);
+    this.#know(table, block);
+  }
+
+  #know(table: string, block: Block | undefined): void {
+    const { sequences } = this.state;
+    if (sequences.size >= MAX_SEQUENCES) sequences.clear();
+    sequences.set(table, { next: block && block.to + 1, at: Date.now() });
   }
 
   /** From what is left of the last block, then from a new one. What others took meanwhile is gone from both. */
@@ -63,7 +88,7 @@ export class Numbers {
 }
 
 async function highestId(table: string, executor: Executor): Promise<number> {
-  const column = executor.cluster.layout.find(table)?.rowidAlias;
+  const column = executor.cluster.planner.layout.find(table)?.rowidAlias;
   if (column === undefined) return 0;
   const id = quoteName(column);
   const sql = `select ${id} as id from ${quoteName(table)} order by ${id} desc limit 1`;

@@ -94,12 +94,21 @@ async function idsFor(plan: InsertPlan, params: Params, context: RouteContext): 
     const given = id === 'other' || (id !== undefined && boundValue(id, params) !== null);
     return given ? [] : [i];
   });
+  if (placesByOther(plan)) {
+    const given = plan.rows.flatMap(({ id }) => (id === undefined || id === 'other' ? [] : [boundValue(id, params)]));
+    const highest = Math.max(...given.map(Number).filter(Number.isSafeInteger));
+    if (highest > 0) await context.passOver(plan.table.name, highest);
+  }
   if (needed.length === 0) return new Map();
   // Each row of a SELECT would need one of its own.
   if (plan.idColumn === undefined) throw missingId(plan.table, rowidAlias, context.sql);
   const ids = await context.nextIds(plan.table.name, needed.length);
   return new Map(needed.map((row, i) => [row, ids[i] as string]));
 }
+
+/** Rows with one id can be on different shards: another column is the shard key. */
+const placesByOther = ({ table }: InsertPlan): boolean =>
+  table.placement.kind === 'sharded' && table.placement.key.name !== table.rowidAlias;
 
 /** The key of a row to insert, in its one spelling. */
 function insertedKey(plan: InsertPlan, row: InsertRow, id: string | undefined, params: Params, sql: string): string {

@@ -100,6 +100,8 @@ export interface RouteContext {
   readonly format: RowFormat;
   /** The next numbers of a table's sequence. */
   readonly nextIds: (table: string, count: number) => Promise<string[]>;
+  /** A row comes with an id of its own, which the sequence must not give to another. */
+  readonly passOver: (table: string, id: number) => Promise<void>;
   /** Runs a read through this same machinery, for writes that must look first. */
   readonly read: (statement: BoundStatement) => Promise<readonly (readonly unknown[])[]>;
 }

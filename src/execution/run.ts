@@ -1,5 +1,5 @@
-import { SqlSyntaxError } from '../errors';
-import { type Layout, TablesNeeded } from '../layout/layout';
+import { ShardQueryError, SqlSyntaxError } from '../errors';
+import { TablesNeeded } from '../layout/layout';
 import { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
 import type { Point } from '../placement/regions';
@@ -13,7 +13,7 @@ import { askBalanced } from './balance';
 import { claimerFor } from './claiming';
 import { type GatherLimits, gather } from './gather';
 import type { Numbers } from './numbers';
-import type { PlanCache } from './plan-cache';
+import type { Planner } from './planner';
 import { mergeScatter, named } from './results';
 import { type Route, type RouteContext, routeRead, type ScatterRoute, type SingleRoute, type Spread } from './route';
 import { routeEvery, routeInsert, routeWrite } from './route-write';
@@ -23,22 +23,19 @@ import { runBroadcast, runInsert, runTwoPhase } from './write-routes';
 
 /** Everything that running statements needs, made once per configuration. */
 export interface Cluster {
-  readonly layout: Layout;
   readonly resolver: Resolver;
   readonly strategies: Strategies;
   readonly numbers: Numbers;
   readonly telemetry: Telemetry;
-  readonly plans: PlanCache;
+  readonly planner: Planner;
   readonly limits: GatherLimits;
   readonly crossShardBatch: 'refuse' | 'per-shard';
   readonly rehearseWrites: boolean;
   readonly moveTimeoutMs: number;
 }
 
-/** What one run of a statement may do besides. */
-export interface PrepareOptions {
-  readonly format: RowFormat;
-}
+/** How often ids are given to rows again after those that they got were taken. */
+const MAX_NUMBERINGS = 3;
 
 /** Runs statements over one set of shards: the databases themselves, or sessions of them. */
 export class Executor {
@@ -54,7 +51,7 @@ export class Executor {
   /** Throws what is refused for its text alone, before anything is asked. */
   checkText(sql: string): void {
     try {
-      this.cluster.plans.get(sql, this.cluster.layout);
+      this.cluster.planner.plan(sql);
     } catch (error) {
       if (!(error instanceof TablesNeeded)) throw error;
     }
@@ -63,7 +60,26 @@ export class Executor {
   /** Runs something again with another placement as long as shards refuse; what they refuse has run nothing. */
   async accepted<T>(tables: readonly string[], run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const patience = { ...this.cluster, onMoved: this.onMoved };
-    return untilAccepted(await this.attempt(true), patience, tables, run);
+    for (let tries = 1; ; tries++) {
+      const attempt = await this.attempt(true);
+      try {
+        return await untilAccepted(attempt, patience, tables, run);
+      } catch (error) {
+        const taken = tries < MAX_NUMBERINGS ? this.#takenId(error, attempt.numbered) : undefined;
+        if (taken === undefined) throw error;
+        await this.cluster.numbers.raise(taken, this);
+      }
+    }
+  }
+
+  /** The table whose sequence gave an id that a row has already; nothing was written then. */
+  #takenId(error: unknown, numbered: ReadonlySet<string>): string | undefined {
+    if (!(error instanceof ShardQueryError)) return undefined;
+    return [...numbered].find((name) => {
+      const text = `UNIQUE constraint failed: ${name}.${this.cluster.planner.layout.find(name)?.rowidAlias}`;
+      const at = error.message.indexOf(text);
+      return at >= 0 && !/[\w,]/.test(error.message[at + text.length] ?? '');
+    });
   }
 
   /** The placement as it is known now. Without `claims`, new keys are taken to stay on their home. */
@@ -96,23 +112,23 @@ export class Executor {
     attempt: Attempt,
     format: RowFormat,
   ): Promise<{ plan: Plan; route: Route }> {
-    const { plans, layout } = this.cluster;
-    const plan = plans.get(statement.sql, layout);
+    const { planner } = this.cluster;
+    const plan = planner.plan(statement.sql);
     const route = await this.route(plan, statement, attempt, format);
     if (route.kind === 'single' || plan.kind !== 'read') return { plan, route };
     // What is taken apart has to be known as the database has it.
-    const stale = plan.tables.filter((name) => !layout.isFresh(name));
+    const stale = plan.tables.filter((name) => !planner.layout.isFresh(name));
     if (stale.length > 0) throw new TablesNeeded(stale);
     return { plan, route };
   }
 
   /** Asks the first shard what tables look like; plans that were made on a wrong assumption are forgotten. */
   async ask(names: readonly string[], sql: string, attempt: Attempt): Promise<void> {
-    const { layout, plans } = this.cluster;
+    const { planner } = this.cluster;
     const first = attempt.shards[0] as string;
     for (const name of names) {
       const purpose = { tables: names, write: false };
-      if (await this.shards.on(first, sql, purpose, (client) => layout.discover(name, client))) plans.clear();
+      if (await this.shards.on(first, sql, purpose, (client) => planner.layout.discover(name, client))) planner.clear();
     }
   }
 
@@ -129,7 +145,11 @@ export class Executor {
       placement: attempt,
       sql,
       format,
-      nextIds: (table, count) => this.cluster.numbers.ids(table, count, this),
+      nextIds: (table, count) => {
+        attempt.numbered.add(table);
+        return this.cluster.numbers.ids(table, count, this);
+      },
+      passOver: (table, id) => this.cluster.numbers.passOver(table, id),
       read: async (statement) => (await this.rows(statement, 'arrays')).rows,
     };
     switch (plan.kind) {
@@ -191,12 +211,6 @@ export class Executor {
       ? await askBalanced(this.shards, route.shards, attempt, tables, ask)
       : await this.shards.forEach(route.shards, ask);
     return answers.map(({ results }) => rowsOf(results[0] as D1Result));
-  }
-
-  /** Forgets plans and shapes: a schema change may have made them untrue. */
-  forget(): void {
-    this.cluster.plans.clear();
-    this.cluster.layout.forget();
   }
 }
 

@@ -33,7 +33,8 @@ export interface ClusterStats {
 /** Counts the rows of the schema's tables: one batch on each shard, which reads every row once. */
 export async function clusterStats(executor: Executor): Promise<ClusterStats> {
   const { cluster, shards } = executor;
-  const { layout, telemetry } = cluster;
+  const { planner, telemetry } = cluster;
+  const { layout } = planner;
   const attempt = await executor.attempt(false);
   const tables = layout.declared();
   const purpose = { tables: tables.map((table) => table.name), write: false };

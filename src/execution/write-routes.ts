@@ -202,14 +202,14 @@ export async function writeSchema(
 ): Promise<ShardRows[][]> {
   const { shards } = executor;
   const options = { tables, rehearse: false };
-  executor.forget();
+  executor.cluster.planner.forget();
   try {
     const first = await settleParts(shards, parts.slice(0, 1), options);
     const failed = first.some((one) => !('results' in one));
     return resultsOf([...first, ...(failed ? [] : await settleParts(shards, parts.slice(1), options))], tables);
   } finally {
     // Also when it failed: some shards may have changed.
-    executor.forget();
+    executor.cluster.planner.forget();
   }
 }
 

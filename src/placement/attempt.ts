@@ -1,4 +1,5 @@
 import { MissingShardError, StaleRouteError } from '../errors';
+import { hasListeners, publish, type RouteEvent } from '../telemetry/channels';
 import { MOVED_BY, type PlacedKey } from './guard';
 import { MAX_BULK_KEYS } from './hint-store';
 import type { Placement } from './placement';
@@ -31,13 +32,17 @@ export interface AttemptParts {
 export class Attempt implements Placement {
   /** Snapshot from before any shard is asked: what "known before home was asked" means. */
   readonly versions: ReadonlyMap<string, number>;
+  /** Tables that rows of the statement got ids of the sequence for, over all tries. */
+  readonly numbered: Set<string>;
   readonly #sent: ReadonlyMap<string, Sent>;
 
   constructor(
     readonly parts: AttemptParts,
     readonly routing: RoutingMap,
     sent: ReadonlyMap<string, Sent> = new Map(),
+    numbered: Set<string> = new Set(),
   ) {
+    this.numbered = numbered;
     this.versions = parts.resolver.state.versions;
     this.#sent = sent;
   }
@@ -62,7 +67,9 @@ export class Attempt implements Placement {
     for (const key of keys) {
       const found = this.#known(keyspace, key);
       if (!found && looksUp) unknown.push(placed.length);
-      placed.push(found ?? this.#atHome(keyspace, key));
+      const one = found ?? this.#atHome(keyspace, key);
+      placed.push(one);
+      if (found || !looksUp) tell(one, found ? (found.known === undefined ? 'cache' : 'home') : 'map');
     }
     // A long list is not worth so many reads: the homes answer for all of theirs at once.
     if (unknown.length === 0 || unknown.length > MAX_BULK_KEYS) return placed;
@@ -77,6 +84,7 @@ export class Attempt implements Placement {
     const fresh = list.filter((_, i) => !found[i]);
     if (fresh.length === 0) return found as PlacedKey[];
     return claim(this, keyspace, fresh).then((claimed) => {
+      for (const one of claimed) tell(one, 'claim');
       const byKey = new Map(claimed.map((one) => [one.key, one]));
       return list.map((key, i) => (found[i] ?? byKey.get(key)) as PlacedKey);
     });
@@ -136,9 +144,13 @@ export class Attempt implements Placement {
     for (const at of unknown) {
       const one = placed[at] as PlacedKey;
       const shard = hints?.get(one.key);
-      if (shard === undefined || !this.parts.isBound(shard)) continue;
+      if (shard === undefined || !this.parts.isBound(shard)) {
+        tell(one, 'map');
+        continue;
+      }
       state.hints.set(keyspace, one.key, shard);
       placed[at] = { ...one, shard };
+      tell({ ...one, shard }, 'kv');
     }
     return placed;
   }
@@ -187,7 +199,7 @@ export class Attempt implements Placement {
         this.#forget(keys, sent);
         break;
     }
-    return new Attempt(this.parts, isStale ? await resolver.refresh() : await resolver.map(), sent);
+    return new Attempt(this.parts, isStale ? await resolver.refresh() : await resolver.map(), sent, this.numbered);
   }
 
   #forget(keys: readonly PlacedKey[], sent: Map<string, Sent>): boolean {
@@ -198,6 +210,11 @@ export class Attempt implements Placement {
     }
     return found;
   }
+}
+
+/** Tells who listens how a key's shard was found. */
+function tell({ keyspace, key, shard }: PlacedKey, source: RouteEvent['source']): void {
+  if (hasListeners('route')) publish('route', () => ({ keyspace, key, shard, source }));
 }
 
 const sentKey = (keyspace: string, key: string): string => `${keyspace}\0${key}`;

@@ -45,6 +45,7 @@ export const raise = (text: string): string => `json_extract('{}', ${text})`;
 export const IDENTITY = raise("'SHARD_IDENTITY ' || hex(json_array(i.name, i.cluster))");
 export const NOT_OWNER = raise("'SHARD_NOT_OWNER ' || hex(i.version)");
 export const BUSY = raise("'SHARD_BUSY'");
+const UNBALANCED = raise("'SHARD_UNBALANCED'");
 /** The slot's range, if one covers it, is the last that begins at or before it. */
 export const owns = (keyspace: string, slot: string): string =>
   `coalesce((select hi from _shard_slots where keyspace = ${keyspace} and lo <= ${slot} order by lo desc limit 1), -1) >= ${slot}`;
@@ -81,31 +82,44 @@ export function guardStatement(demand: Demand): BoundStatement {
 }
 
 function identityGuard({ shard, cluster, digest }: Demand): BoundStatement {
-  const isOff = digest === undefined ? '' : `when i.digest <> cast(?3 as integer) then ${raise("'SHARD_UNBALANCED'")}`;
-  return {
-    sql: `select case when ${IS_OTHER} then ${IDENTITY} ${isOff} end as guard, i.version, i.digest ${FROM_IDENTITY}`,
-    params: digest === undefined ? [shard, cluster] : [shard, cluster, String(digest)],
-  };
+  return digest === undefined
+    ? { sql: IDENTITY_GUARD, params: [shard, cluster] }
+    : { sql: DIGEST_GUARD, params: [shard, cluster, String(digest)] };
 }
+
+/** One spelling, so that no text is built or sent for nothing on the hot path. */
+const compact = (sql: string): string => sql.replace(/\s+/g, ' ');
+
+const identityGuardSql = (last: string): string =>
+  compact(`select case when ${IS_OTHER} then ${IDENTITY} ${last} end as guard, i.version, i.digest ${FROM_IDENTITY}`);
+const IDENTITY_GUARD = identityGuardSql('');
+const DIGEST_GUARD = identityGuardSql(`when i.digest <> cast(?3 as integer) then ${UNBALANCED}`);
 
 /** One key, bound directly: this is the hot path. */
 function singleGuard({ shard, cluster, write, digest }: Demand, key: PlacedKey): BoundStatement {
   const params: unknown[] = [shard, cluster, key.keyspace, key.key, key.slot];
-  const bind = (value: number) => `cast(?${params.push(String(value))} as integer)`;
-  const unlessSent = key.known === undefined ? '' : ` and i.version is not ${bind(key.known)}`;
-  const isOff = digest === undefined ? '' : `when i.digest <> ${bind(digest)} then ${raise("'SHARD_UNBALANCED'")}`;
-  const isBusy = write ? `when ${frozen('?3', '?4', '?5', 'k.at')} then ${BUSY}` : '';
-  return {
-    sql: `select case when ${IS_OTHER} then ${IDENTITY}
-      when k.at <> i.name then ${raise(`'SHARD_MOVED ' || hex(json_array(json_array(0, k.at, 2 * (${owns('?3', '?5')}))))`)}
-      when k.at is null and not ${owns('?3', '?5')}${unlessSent} then coalesce(
-        ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1))) from _shard_moves m
-          where ${released('?3', '?5')} having count(*) > 0)`)}, ${NOT_OWNER})
-      ${isBusy} ${isOff} end as guard, i.version, i.digest
-      ${FROM_IDENTITY} left join _shard_keys k on k.keyspace = ?3 and k.key = ?4`,
-    params,
-  };
+  const known = key.known !== undefined && params.push(String(key.known));
+  const sum = digest !== undefined && params.push(String(digest));
+  if (!known && !sum) return { sql: write ? WRITE_GUARD : READ_GUARD, params };
+  return { sql: singleGuardSql(write, known, sum), params };
 }
+
+/** `known` and `digest`: the numbers of their parameters, if they are bound. */
+function singleGuardSql(write: boolean, known: number | false, digest: number | false): string {
+  const unlessSent = known ? ` and i.version is not cast(?${known} as integer)` : '';
+  const isOff = digest ? `when i.digest <> cast(?${digest} as integer) then ${UNBALANCED}` : '';
+  const isBusy = write ? `when ${frozen('?3', '?4', '?5', 'k.at')} then ${BUSY}` : '';
+  return compact(`select case when ${IS_OTHER} then ${IDENTITY}
+    when k.at <> i.name then ${raise(`'SHARD_MOVED ' || hex(json_array(json_array(0, k.at, 2 * (${owns('?3', '?5')}))))`)}
+    when k.at is null and not ${owns('?3', '?5')}${unlessSent} then coalesce(
+      ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1))) from _shard_moves m
+        where ${released('?3', '?5')} having count(*) > 0)`)}, ${NOT_OWNER})
+    ${isBusy} ${isOff} end as guard, i.version, i.digest
+    ${FROM_IDENTITY} left join _shard_keys k on k.keyspace = ?3 and k.key = ?4`);
+}
+
+const READ_GUARD = singleGuardSql(false, false, false);
+const WRITE_GUARD = singleGuardSql(true, false, false);
 
 /** Many keys in one JSON parameter, each `[keyspace, key, slot, is wanted here, known version]`. */
 function listGuard({ shard, cluster, own, absent, write, digest }: Demand): BoundStatement {
@@ -115,11 +129,11 @@ function listGuard({ shard, cluster, own, absent, write, digest }: Demand): Boun
   ];
   const params: unknown[] = [shard, cluster, JSON.stringify(list)];
   const bind = (value: number) => `cast(?${params.push(String(value))} as integer)`;
-  const isOff = digest === undefined ? '' : `when i.digest <> ${bind(digest)} then ${raise("'SHARD_UNBALANCED'")}`;
+  const isOff = digest === undefined ? '' : `when i.digest <> ${bind(digest)} then ${UNBALANCED}`;
   const isLost = 'r.own and r.at is null and not r.owns and r.known is not i.version';
   const busy = `exists (select 1 from r where r.own and ${frozen('r.ks', 'r.k', 'r.s', 'r.at')})`;
   return {
-    sql: `with j as (select key as n, value->>0 as ks, value->>1 as k, value->>2 as s, value->>3 as own, value->>4 as known from json_each(?3)),
+    sql: compact(`with j as (select key as n, value->>0 as ks, value->>1 as k, value->>2 as s, value->>3 as own, value->>4 as known from json_each(?3)),
       r as materialized (select j.*, t.at, ${owns('j.ks', 'j.s')} as owns
         from j left join _shard_keys t on t.keyspace = j.ks and t.key = j.k)
       select case when ${IS_OTHER} then ${IDENTITY}
@@ -130,7 +144,7 @@ function listGuard({ shard, cluster, own, absent, write, digest }: Demand): Boun
           join _shard_moves m on ${released('r.ks', 'r.s')} where ${isLost} having count(*) > 0)`)}, ${NOT_OWNER})
       when exists (select 1 from r where not r.own and coalesce(r.at = i.name, r.owns)) then ${raise("'SHARD_UNSETTLED'")}
       ${write ? `when ${busy} then ${BUSY}` : ''} ${isOff} end as guard, i.version, i.digest
-      ${FROM_IDENTITY}`,
+      ${FROM_IDENTITY}`),
     params,
   };
 }

@@ -1,5 +1,6 @@
 import { createLRU } from 'lru.min';
 import type { Block } from '../catalog/catalog';
+import { Telemetry } from '../telemetry/counters';
 import { HintCache } from './hint-cache';
 import type { RoutingMap } from './routing-map';
 
@@ -14,10 +15,37 @@ export class IsolateState {
   readonly hints = new HintCache();
   /** Numbers of counters and sequences that were fetched and not given yet. */
   readonly blocks = new Map<string, Block>();
+  /** The first number that each sequence has not given yet, by table; undefined where it has not begun. */
+  readonly sequences = new Map<string, { readonly next: number | undefined; readonly at: number }>();
   /** The catalog has been told this configuration's strategies, regions and weights. */
   announced = false;
   /** The tables of each shard, as claims found them. */
   readonly tables = new Map<string, string | null>();
+
+  readonly telemetry = new Telemetry();
+  /** Whatever else is remembered of the cluster's databases; see {@link IsolateState.remembered}. */
+  readonly #remembered: { readonly key: readonly unknown[]; readonly value: { forget(): void } }[] = [];
+
+  /** What was made before for the same key, compared item by item; or made now. The oldest of a few gives way. */
+  remembered<T extends { forget(): void }>(key: readonly unknown[], make: () => T): T {
+    const list = this.#remembered;
+    const known = list.find((one) => one.key.every((part, i) => part === key[i]));
+    if (known) return known.value as T;
+    const value = make();
+    if (list.push({ key, value }) > MAX_STATES) list.shift();
+    return value;
+  }
+
+  /** The databases are of another cluster now. */
+  forget(): void {
+    this.hints.clear();
+    this.blocks.clear();
+    this.sequences.clear();
+    this.tables.clear();
+    this.versions = new Map();
+    this.announced = false;
+    for (const { value } of this.#remembered) value.forget();
+  }
 
   learnVersion(shard: string, version: number): void {
     if ((this.versions.get(shard) ?? 0) < version) this.versions = new Map(this.versions).set(shard, version);

@@ -87,11 +87,7 @@ export class Resolver {
     const { state } = this;
     const known = state.map?.routing;
     const isSame = known?.map.cluster === map.cluster && known.map.epoch === map.epoch;
-    if (known && known.map.cluster !== map.cluster) {
-      state.hints.clear();
-      state.blocks.clear();
-      state.versions = new Map();
-    }
+    if (known && known.map.cluster !== map.cluster) state.forget();
     const routing = isSame ? known : new RoutingMap(map);
     state.map = { routing, at: Date.now() };
     return routing;

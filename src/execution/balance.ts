@@ -20,7 +20,7 @@ export async function askBalanced(
   tables: readonly string[],
   ask: (shard: string) => Promise<Answer>,
 ): Promise<Answer[]> {
-  const answers = await shards.forEach(names, ask);
+  const answers = await shards.askAll(names, ask);
   for (let round = 1; !isBalanced(answers, attempt.base); round++) {
     if (round === MAX_ROUNDS) throw new Refusal(names[0] as string, { kind: 'unbalanced' }, []);
     await pause(jittered(5, round, 50));

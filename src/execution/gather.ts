@@ -63,7 +63,7 @@ export async function gather(
   };
   const answers = route.all
     ? await askBalanced(shards, route.shards, attempt, tables, ask)
-    : await shards.forEach(route.shards, ask);
+    : await shards.askAll(route.shards, ask);
   const gathered = route.fetches.map((fetch): Gathered => {
     const own = route.shards.flatMap((shard, i) => {
       const at = fetchesOf(shard).indexOf(fetch);

@@ -209,7 +209,7 @@ export class Executor {
       this.shards.guarded(spreadDemand(attempt, shard, route, false), [route.statement], { tables, write: false });
     const answers = route.all
       ? await askBalanced(this.shards, route.shards, attempt, tables, ask)
-      : await this.shards.forEach(route.shards, ask);
+      : await this.shards.askAll(route.shards, ask);
     return answers.map(({ results }) => rowsOf(results[0] as D1Result));
   }
 }

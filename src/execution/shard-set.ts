@@ -1,6 +1,6 @@
 import { ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
 import { type Demand, type GuardRow, guardStatement } from '../placement/guard';
-import { Refusal, signalOf } from '../placement/signals';
+import { joinRefusals, Refusal, signalOf } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
 import type { Telemetry } from '../telemetry/counters';
 import { noteRetry } from './observe';
@@ -113,6 +113,27 @@ export class ShardSet {
     const { version, digest } = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
     this.options.learn(shard, version);
     return { version, digest, results: once ? once.pick(results.slice(1)) : results.slice(1) };
+  }
+
+  /**
+   * Calls `run` for each item, and all of them although some shards refuse: what those say is told together, so that one more
+   * try knows all of it.
+   *
+   * @throws Refusal
+   */
+  async askAll<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
+    const refusals: Refusal[] = [];
+    const results = await this.forEach(items, async (item) => {
+      try {
+        return await run(item);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        refusals.push(error);
+        return undefined;
+      }
+    });
+    if (refusals.length > 0) throw joinRefusals(refusals);
+    return results as R[];
   }
 
   /** Calls `run` for each item, at most `concurrency` at a time. The first failure stops new ones and is thrown. */

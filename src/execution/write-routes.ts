@@ -1,12 +1,13 @@
-import { ShardKeyError } from '../errors';
+import { ShardKeyError, ShardQueryError } from '../errors';
 import type { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
 import { canonicalKey } from '../placement/key';
 import { type Pin, pinnedStatements, pinStatements, unpinStatement } from '../placement/pins';
-import { Refusal } from '../placement/signals';
+import { joinRefusals, Refusal } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
 import { isBalanced } from './balance';
 import { joinResults, mergeBroadcast, mergeInsert } from './results';
+import { jittered, pause } from './retry';
 import type { BroadcastRoute, InsertRoute, TwoPhaseRoute } from './route';
 import { writesByPrimaryKey } from './route-write';
 import { demandOf, type Executor, spreadDemand } from './run';
@@ -20,6 +21,8 @@ interface OwnedWork {
   readonly keyOf: (item: number) => string;
   readonly items: readonly number[];
   readonly statementsFor: (items: readonly number[]) => readonly BoundStatement[];
+  /** Finds the keys again, for parts that were refused. */
+  readonly place: (attempt: Attempt, keys: ReadonlySet<string>) => PlacedKey[] | Promise<PlacedKey[]>;
 }
 
 interface OwnedPart {
@@ -69,15 +72,19 @@ async function writeByOwner(
     }
     const failed = finished.some((one) => 'error' in one);
     if (refusals.length === 0 && !failed) return done;
-    // Nothing was written: all of it may be routed anew, or the failure is the plain one.
-    if (failed || done.length === 0 || round > MAX_REROUTES) {
+    // Nothing was written: all of it may be routed anew.
+    if (!failed && done.length === 0) throw joinRefusals(refusals);
+    if (failed || round > MAX_REROUTES) {
       resultsOf([...finished, ...refusals.map((refusal) => ({ shard: refusal.shard, refusal }))], tables);
     }
-    const moved = new Set(refusals.flatMap((refusal) => refusal.keys.map(({ key }) => key)));
-    const { keyspace } = keys[0] as PlacedKey;
-    for (const refusal of refusals) attempt = await attempt.next(refusal, round > 2);
-    const placed = await attempt.placeNew(keyspace, moved);
-    keys = placed;
+    try {
+      await pause(jittered(5, round, 250));
+      attempt = await attempt.next(joinRefusals(refusals), round > 2);
+      keys = await work.place(attempt, new Set(left.map(work.keyOf)));
+    } catch (error) {
+      const failures = refusals.map(({ shard }) => ({ shard, error: new ShardQueryError(shard, error, { tables }) }));
+      return resultsOf([...finished, ...failures], tables) as never;
+    }
     items = left;
   }
 }
@@ -88,15 +95,15 @@ function groupByShard(
   keyOf: (item: number) => string,
 ): { shard: string; own: PlacedKey[]; items: number[] }[] {
   const byKey = new Map(keys.map((one) => [one.key, one]));
-  const groups = new Map<string, { shard: string; own: Set<PlacedKey>; items: number[] }>();
+  const groups = new Map<string, number[]>();
   for (const item of items) {
-    const key = byKey.get(keyOf(item)) as PlacedKey;
-    const group = groups.get(key.shard) ?? { shard: key.shard, own: new Set<PlacedKey>(), items: [] };
-    groups.set(key.shard, group);
-    group.own.add(key);
-    group.items.push(item);
+    const { shard } = byKey.get(keyOf(item)) as PlacedKey;
+    const group = groups.get(shard);
+    if (group) group.push(item);
+    else groups.set(shard, [item]);
   }
-  return [...groups.values()].map((group) => ({ ...group, own: [...group.own] }));
+  // Also keys that the statement only reads there.
+  return [...groups].map(([shard, list]) => ({ shard, own: keys.filter((key) => key.shard === shard), items: list }));
 }
 
 /** An INSERT whose rows live on several shards, or need several statements. */
@@ -115,7 +122,14 @@ export async function runInsert(
     }));
     return mergeInsert(route, route.parts, await writeParts(executor.shards, parts, { tables, rehearse: false }));
   }
-  const work = { keys, keyOf: (row: number) => rowKeys[row] as string, items: [...rowKeys.keys()], statementsFor };
+  const { keyspace } = keys[0] as PlacedKey;
+  const work = {
+    keys,
+    keyOf: (row: number) => rowKeys[row] as string,
+    items: [...rowKeys.keys()],
+    statementsFor,
+    place: (next: Attempt, again: ReadonlySet<string>) => next.placeNew(keyspace, again),
+  };
   const parts = await writeByOwner(executor, attempt, work, tables);
   return mergeInsert(
     route,
@@ -155,6 +169,7 @@ export async function runTwoPhase(
         params,
         items.map((item) => found[item]?.row as string),
       ),
+    place: (next: Attempt, again: ReadonlySet<string>) => next.place(keyspace, again),
   };
   const parts = await writeByOwner(executor, attempt, work, tables);
   return joinResults(parts.flatMap(({ results }) => results));
@@ -252,8 +267,8 @@ export async function withPins<T>(
     const [first, ...others] = names as [string, ...string[]];
     // Writers of the same rows everywhere queue up on the first shard, instead of each holding some.
     const answers = exclusive
-      ? [await place(first), ...(await shards.forEach(others, place))]
-      : await shards.forEach(names, place);
+      ? [await place(first), ...(await shards.askAll(others, place))]
+      : await shards.askAll(names, place);
     if (all && !isBalanced(answers, attempt.base)) throw new Refusal(first, { kind: 'unbalanced' }, []);
     return await run(pin);
   } catch (error) {

@@ -72,7 +72,7 @@ const REHEARSED = 'SHARD_REHEARSED';
  */
 export async function rehearse(shards: ShardSet, parts: readonly Part[], tables: readonly string[]): Promise<void> {
   const raise = { sql: `select json_extract('{}', '${REHEARSED}')`, params: [] };
-  await shards.forEach(parts, async ({ demand, statements }) => {
+  await shards.askAll(parts, async ({ demand, statements }) => {
     try {
       const { statements: all } = guardedWrite(demand, statements);
       // Rolled back, it can be repeated like a read.

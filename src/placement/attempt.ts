@@ -35,6 +35,7 @@ export class Attempt implements Placement {
   /** Tables that rows of the statement got ids of the sequence for, over all tries. */
   readonly numbered: Set<string>;
   readonly #sent: ReadonlyMap<string, Sent>;
+  #bound: readonly string[] | undefined;
 
   constructor(
     readonly parts: AttemptParts,
@@ -57,7 +58,8 @@ export class Attempt implements Placement {
   }
 
   get shards(): readonly string[] {
-    return this.routing.shards;
+    this.#bound ??= this.routing.shards.filter((shard) => this.parts.isBound(shard));
+    return this.#bound;
   }
 
   place(keyspace: string, keys: Iterable<string>): PlacedKey[] | Promise<PlacedKey[]> {
@@ -111,7 +113,7 @@ export class Attempt implements Placement {
     const claims = Object.values(routing.map.keyspaces).some((keyspace) => keyspace.directory);
     const needed = missing.find((shard) => claims || routing.ownsSlots(shard));
     if (needed !== undefined) throw new MissingShardError(needed);
-    return routing.shards.filter((shard) => parts.isBound(shard));
+    return this.shards;
   }
 
   #known(keyspace: string, key: string): PlacedKey | undefined {

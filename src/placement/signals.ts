@@ -29,6 +29,21 @@ export class Refusal extends Error {
   }
 }
 
+/** What several shards refused, as one: all keys that have moved are told of together. */
+export function joinRefusals(refusals: readonly Refusal[]): Refusal {
+  const moved = refusals.filter(({ signal }) => signal.kind === 'moved');
+  const [first] = moved.length > 0 ? moved : refusals;
+  if (!first || moved.length < 2) return first as Refusal;
+  const keys = moved.flatMap((one) => one.keys);
+  const list: { at: number; to: string; by: number }[] = [];
+  let offset = 0;
+  for (const one of moved) {
+    if (one.signal.kind === 'moved') list.push(...one.signal.keys.map((key) => ({ ...key, at: key.at + offset })));
+    offset += one.keys.length;
+  }
+  return new Refusal(first.shard, { kind: 'moved', keys: list }, keys, first.cause);
+}
+
 const RAISED = /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
 const NO_TABLES = /no such table: _shard_(identity|slots|keys|moves)/;
 

@@ -52,6 +52,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     concurrency,
     exactlyOnce: config.exactlyOnce ?? false,
     telemetry,
+    verified: new Set<string>(),
     learn: (shard: string, version: number) => state.learnVersion(shard, version),
   };
   const shards = new ShardSet(databases, options);

@@ -38,6 +38,8 @@ export interface ShardSetOptions {
   /** Writes leave a row in their batch that tells whether they have been applied. */
   readonly exactlyOnce: boolean;
   readonly telemetry: Telemetry;
+  /** Shards that have once said who they are: their bindings are right. */
+  readonly verified: Set<string>;
   /** Told of the version that a shard has. */
   readonly learn: (shard: string, version: number) => void;
 }
@@ -112,7 +114,20 @@ export class ShardSet {
     if (results instanceof AppliedError) throw results.error;
     const { version, digest } = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
     this.options.learn(shard, version);
+    this.options.verified.add(shard);
     return { version, digest, results: once ? once.pick(results.slice(1)) : results.slice(1) };
+  }
+
+  /**
+   * Makes sure that these shards are who they are taken for, before a write that would otherwise be half done when one is not.
+   *
+   * @throws Refusal
+   */
+  async verify(names: readonly string[], cluster: string, purpose: Purpose): Promise<void> {
+    const unknown = names.filter((shard) => !this.options.verified.has(shard));
+    await this.askAll(unknown, (shard) =>
+      this.guarded({ cluster, shard, own: [], absent: [], write: false }, [], { ...purpose, write: false }),
+    );
   }
 
   /**

@@ -12,7 +12,7 @@ import type { BroadcastRoute, InsertRoute, TwoPhaseRoute } from './route';
 import { writesByPrimaryKey } from './route-write';
 import { demandOf, type Executor, spreadDemand } from './run';
 import type { ShardRows } from './shard-set';
-import { type Part, type PartOutcome, rehearse, resultsOf, settleParts, writeParts } from './write';
+import { type Part, type PartOutcome, prepareParts, rehearse, resultsOf, settleParts, writeParts } from './write';
 
 /** Rows to write, by their keys: `items` are the caller's own numbers of them. */
 interface OwnedWork {
@@ -57,7 +57,7 @@ async function writeByOwner(
         statements: work.statementsFor(list),
       }),
     );
-    if (round === 1 && cluster.rehearseWrites && parts.length > 1) await rehearse(shards, parts, tables);
+    if (round === 1) await prepareParts(shards, parts, { tables, rehearse: cluster.rehearseWrites });
     const outcomes = await settleParts(shards, parts, { tables, rehearse: false });
     const refusals: Refusal[] = [];
     const left: number[] = [];
@@ -219,6 +219,7 @@ export async function writeSchema(
   const options = { tables, rehearse: false };
   executor.cluster.planner.forget();
   try {
+    await prepareParts(shards, parts, options);
     const first = await settleParts(shards, parts.slice(0, 1), options);
     const failed = first.some((one) => !('results' in one));
     return resultsOf([...first, ...(failed ? [] : await settleParts(shards, parts.slice(1), options))], tables);

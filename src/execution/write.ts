@@ -50,7 +50,7 @@ export async function writeParts(
   const [first, ...others] = parts;
   if (!first) return [];
   if (others.length === 0) return [await sendPart(shards, first, options)];
-  if (options.rehearse) await rehearse(shards, parts, options.tables);
+  await prepareParts(shards, parts, options);
   const outcomes = await settleParts(shards, parts, options);
   // A part that is refused for a while, after others have been written, is the same part a little later.
   for (let round = 1; outcomes.some((one) => 'refusal' in one && one.refusal.signal.kind === 'busy'); round++) {
@@ -61,6 +61,19 @@ export async function writeParts(
     }
   }
   return resultsOf(outcomes, options.tables);
+}
+
+/** What can be known before the first part is written: that no shard refuses its own, and that each is who it is taken for. */
+export async function prepareParts(
+  shards: ShardSet,
+  parts: readonly Part[],
+  { rehearse: rehearses, tables, write = true }: WriteOptions,
+): Promise<void> {
+  const [first, ...others] = parts;
+  if (!first || others.length === 0 || !write) return;
+  const names = parts.map(({ demand }) => demand.shard);
+  if (rehearses) await rehearse(shards, parts, tables);
+  else await shards.verify(names, first.demand.cluster, { tables, write });
 }
 
 const BUSY_ROUNDS = 40;

@@ -14,6 +14,7 @@ import { renderSql } from './layout/render-sql';
 import type { PlacedKey } from './placement/guard';
 import { canonicalKey } from './placement/key';
 import { pointOf, type Region, type Whereabouts } from './placement/regions';
+import { Doubt } from './placement/signals';
 
 /** A statement as text and values. */
 export interface SqlText {
@@ -212,8 +213,13 @@ async function nextId({ executor }: ReadyCluster, name: string): Promise<number>
 async function explain({ executor }: ReadyCluster, query: Explainable, casing: Casing): Promise<Explanation> {
   const statement = toText(query, casing);
   // New keys are not claimed: an explanation must not place them.
-  const { plan, route } = await executor.prepare(statement, await executor.attempt(false), 'objects');
-  return explainRoute(route, plan.tables);
+  const attempt = await executor.attempt(false);
+  try {
+    const { plan, route } = await executor.prepare(statement, attempt, 'objects');
+    return explainRoute(route, plan.tables);
+  } catch (error) {
+    throw error instanceof Doubt ? error.error : error;
+  }
 }
 
 function toText(query: Explainable, casing: Casing): { sql: string; params: readonly unknown[] } {

@@ -1,6 +1,7 @@
 import { MoveInProgressError, type ShardedDrizzleError, StaleRouteError } from '../errors';
 import type { Attempt } from '../placement/attempt';
-import { Refusal } from '../placement/signals';
+import type { PlacedKey } from '../placement/guard';
+import { Doubt, Refusal } from '../placement/signals';
 import type { RetryReason, Telemetry } from '../telemetry/counters';
 import { noteRetry } from './observe';
 import { jittered, pause } from './retry';
@@ -15,6 +16,8 @@ export interface Patience {
   /** How long a write waits for rows that are being moved, in milliseconds. */
   readonly moveTimeoutMs: number;
   readonly telemetry: Telemetry;
+  /** Asks the shards of keys whether they own them: a Refusal says that they do not. */
+  readonly verify: (attempt: Attempt, keys: readonly PlacedKey[]) => Promise<unknown>;
   /** Told of a shard to which another one has sent us. */
   readonly onMoved: (shard: string) => void;
 }
@@ -27,7 +30,7 @@ export interface Patience {
  */
 export async function untilAccepted<T>(
   first: Attempt,
-  { moveTimeoutMs, telemetry, onMoved }: Patience,
+  { moveTimeoutMs, telemetry, onMoved, verify }: Patience,
   tables: readonly string[],
   run: (attempt: Attempt) => Promise<T>,
 ): Promise<T> {
@@ -35,10 +38,21 @@ export async function untilAccepted<T>(
   let follows = 0;
   let waits = 0;
   let deadline = 0;
+  let isFresh = false;
   for (;;) {
     try {
       return await run(attempt);
-    } catch (error) {
+    } catch (caught) {
+      let error = caught;
+      if (error instanceof Doubt) {
+        // By the map as it is now, and then by what the shards themselves say.
+        if (!isFresh) {
+          isFresh = true;
+          attempt = await attempt.refreshed();
+          continue;
+        }
+        error = await refusalOf(verify(attempt, error.keys), error.error);
+      }
       if (!(error instanceof Refusal)) throw error;
       const { signal, shard } = error;
       const isWait = WAITS.has(signal.kind);
@@ -54,6 +68,13 @@ export async function untilAccepted<T>(
     }
   }
 }
+
+/** What a promise is refused with; `otherwise` when it is not. */
+const refusalOf = (promise: Promise<unknown>, otherwise: Error): Promise<unknown> =>
+  promise.then(
+    () => otherwise,
+    (error: unknown) => error,
+  );
 
 const WAITS: ReadonlySet<string> = new Set(['busy', 'unbalanced', 'unsettled', 'unpinned']);
 

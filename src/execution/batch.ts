@@ -1,6 +1,7 @@
 import { UnknownTableError, UnsupportedStatementError } from '../errors';
 import type { Attempt } from '../placement/attempt';
-import type { Demand } from '../placement/guard';
+import type { Demand, PlacedKey } from '../placement/guard';
+import { Doubt } from '../placement/signals';
 import type { Plan } from '../plan/plan';
 import { planTableCopy } from '../plan/plan-statement';
 import type { BoundStatement } from '../sql/bound';
@@ -67,10 +68,11 @@ async function tryBatch(
       readsEverywhere(plan) ||
       isPartOfMigration(planned, plan),
   );
-  if (!same && executor.cluster.crossShardBatch === 'refuse') throw crossShard(shards, tables);
+  if (!same && executor.cluster.crossShardBatch === 'refuse')
+    throw new Doubt(crossShard(shards, tables), keysOf(planned));
   for (const { route, statement } of planned) {
     if (route.kind === 'gather' || route.kind === 'two-phase') {
-      throw new UnsupportedStatementError(
+      const error = new UnsupportedStatementError(
         `A statement of the batch has to look at several shards before it can run (${route.kind}).`,
         {
           tables,
@@ -78,6 +80,7 @@ async function tryBatch(
           remedy: 'Run it by itself, before or after the batch.',
         },
       );
+      throw new Doubt(error, keysOf(planned));
     }
   }
   return runParts(executor, attempt, planned, tables, undefined);
@@ -106,6 +109,8 @@ async function prepareInBatch(
     );
   }
 }
+
+const keysOf = (planned: readonly Planned[]): PlacedKey[] => planned.flatMap(({ route }) => route.keys);
 
 const isDdl = (plan: Plan): boolean => plan.kind === 'every' && plan.ddl;
 
@@ -202,7 +207,8 @@ function writeBatch(
   if (planned.some(({ plan }) => isDdl(plan))) return writeSchema(executor, parts, tables);
   const everywhere = routes.filter(({ kind }) => kind === 'broadcast');
   if (parts.length < 2 || (everywhere.length === 0 && !routes.some((route) => route.all))) {
-    return writeParts(executor.shards, parts, { tables, write, rehearse: executor.cluster.rehearseWrites && write });
+    const { rehearseWrites, moveTimeoutMs } = executor.cluster;
+    return writeParts(executor.shards, parts, { tables, write, rehearse: rehearseWrites && write, moveTimeoutMs });
   }
   const shards = parts.map(({ demand }) => demand.shard);
   const demandAt = (shard: string) => (parts[shards.indexOf(shard)] as Part).demand;

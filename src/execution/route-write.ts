@@ -2,6 +2,7 @@ import { CrossShardBatchError, ShardKeyError, UnsupportedStatementError } from '
 import type { Column } from '../layout/table';
 import type { PlacedKey } from '../placement/guard';
 import { canonicalKey } from '../placement/key';
+import { Doubt } from '../placement/signals';
 import { canonicalValue, keysOf } from '../plan/key-set';
 import type { EveryShardPlan, InsertPlan, InsertRow, TwoPhaseStep, WritePlan } from '../plan/plan';
 import { keyChange, missingId } from '../plan/refusals';
@@ -45,7 +46,7 @@ export async function routeInsert(plan: InsertPlan, params: Params, context: Rou
   }
   if (plan.mode === 'pinned') {
     const [shard, ...others] = read.shards as [string, ...string[]];
-    if (others.length > 0) throw readsElsewhere(plan, context.sql);
+    if (others.length > 0) throw new Doubt(readsElsewhere(plan, context.sql), read.keys);
     if (isTooLong) {
       const part = { shard, keys: read.keys, rows: all, statements: statementsFor(all) };
       return { ...shared, shards: [shard], keys: read.keys, parts: [part], rowKeys: [] };
@@ -70,7 +71,7 @@ export async function routeInsert(plan: InsertPlan, params: Params, context: Rou
   }
   const [shard, ...others] = groups.keys();
   if (shard === undefined || others.length > 0 ? read.shards.length > 0 : read.shards.some((name) => name !== shard))
-    throw readsElsewhere(plan, context.sql);
+    throw new Doubt(readsElsewhere(plan, context.sql), [...placed, ...read.keys]);
   const keys = [...placed, ...read.keys];
   if (shard !== undefined && others.length === 0 && !isTooLong && plan.whole.slots.length <= MAX_PARAMS) {
     return { kind: 'single', shards: [shard], keys, all: read.all, shard, statement, names, renamed, write: true };
@@ -203,7 +204,7 @@ export async function routeWrite(plan: WritePlan, params: Params, context: Route
       return { kind: 'single', ...target, shard: only, statement, names, renamed, write: true };
     return { kind: 'broadcast', ...target, names, renamed, statements: [statement], same: false, ddl: false };
   }
-  if (!plan.twoPhase) throw readsElsewhere(plan, sql);
+  if (!plan.twoPhase) throw new Doubt(readsElsewhere(plan, sql), spread.keys);
   const step = plan.twoPhase;
   const find = bindStatement(step.find, params);
   return {

@@ -2,6 +2,7 @@ import { UnsupportedStatementError } from '../errors';
 import type { Column } from '../layout/table';
 import type { PlacedKey } from '../placement/guard';
 import type { Placement } from '../placement/placement';
+import { Doubt } from '../placement/signals';
 import { keysOf } from '../plan/key-set';
 import type { GatherTable, OrderKey, Plan, Reach, ReadPlan, ScatterStep, TwoPhaseStep } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
@@ -156,7 +157,7 @@ export async function routeRead(plan: ReadPlan, params: readonly unknown[], cont
     const shard = spread.shards[0] ?? (placement.shards[0] as string);
     return { kind: 'single', ...spread, shards: [shard], shard, ...wholeOf(plan, params, format), write: false };
   }
-  if (plan.rowid) throw rowidError(plan.tables, context.sql);
+  if (plan.rowid) throw new Doubt(rowidError(plan.tables, context.sql), spread.keys);
   return plan.scatter ? routeScatter(plan, plan.scatter, params, context) : routeGather(plan, params, context, spread);
 }
 

@@ -59,7 +59,8 @@ export class Executor {
 
   /** Runs something again with another placement as long as shards refuse; what they refuse has run nothing. */
   async accepted<T>(tables: readonly string[], run: (attempt: Attempt) => Promise<T>): Promise<T> {
-    const patience = { ...this.cluster, onMoved: this.onMoved };
+    const verify = (attempt: Attempt, keys: readonly PlacedKey[]) => this.#verify(attempt, keys, tables);
+    const patience = { ...this.cluster, onMoved: this.onMoved, verify };
     for (let tries = 1; ; tries++) {
       const attempt = await this.attempt(true);
       try {
@@ -70,6 +71,15 @@ export class Executor {
         await this.cluster.numbers.raise(taken, this);
       }
     }
+  }
+
+  /** Asks shards whether they own keys. */
+  #verify(attempt: Attempt, keys: readonly PlacedKey[], tables: readonly string[]): Promise<unknown> {
+    const shards = [...new Set(keys.map(({ shard }) => shard))];
+    return this.shards.askAll(shards, (shard) => {
+      const own = keys.filter((key) => key.shard === shard);
+      return this.shards.guarded(demandOf(attempt, shard, own, false), [], { tables, write: false });
+    });
   }
 
   /** The table whose sequence gave an id that a row has already; nothing was written then. */

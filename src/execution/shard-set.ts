@@ -106,7 +106,7 @@ export class ShardSet {
         return await client.batch(batch.map((one) => prepare(client, one)));
       } catch (error) {
         const signal = signalOf(error);
-        if (signal) throw new Refusal(shard, signal, demand.own, error);
+        if (signal) throw new Refusal(shard, signal, signal.kind === 'unsettled' ? demand.absent : demand.own, error);
         if (once?.isApplied(error)) return appliedAnswers(client, once, shard, purpose.tables);
         throw error;
       }

@@ -12,7 +12,16 @@ import type { BroadcastRoute, InsertRoute, TwoPhaseRoute } from './route';
 import { writesByPrimaryKey } from './route-write';
 import { demandOf, type Executor, spreadDemand } from './run';
 import type { ShardRows } from './shard-set';
-import { type Part, type PartOutcome, prepareParts, rehearse, resultsOf, settleParts, writeParts } from './write';
+import {
+  type Part,
+  type PartOutcome,
+  prepareParts,
+  rehearse,
+  resultsOf,
+  settleParts,
+  type WriteOptions,
+  writeParts,
+} from './write';
 
 /** Rows to write, by their keys: `items` are the caller's own numbers of them. */
 interface OwnedWork {
@@ -29,6 +38,12 @@ interface OwnedPart {
   readonly items: readonly number[];
   readonly results: readonly ShardRows[];
 }
+
+const noRehearsal = ({ cluster: { moveTimeoutMs } }: Executor, tables: readonly string[]): WriteOptions => ({
+  tables,
+  rehearse: false,
+  moveTimeoutMs,
+});
 
 /** How often the rows of a refused part are given to new owners after others have been written. */
 const MAX_REROUTES = 12;
@@ -49,6 +64,7 @@ async function writeByOwner(
   let attempt = first;
   let keys = work.keys;
   let items = work.items;
+  let deadline = 0;
   for (let round = 1; ; round++) {
     const groups = groupByShard(keys, items, work.keyOf);
     const parts = groups.map(
@@ -58,7 +74,7 @@ async function writeByOwner(
       }),
     );
     if (round === 1) await prepareParts(shards, parts, { tables, rehearse: cluster.rehearseWrites });
-    const outcomes = await settleParts(shards, parts, { tables, rehearse: false });
+    const outcomes = await settleParts(shards, parts, { tables });
     const refusals: Refusal[] = [];
     const left: number[] = [];
     for (const [i, one] of outcomes.entries()) {
@@ -70,11 +86,13 @@ async function writeByOwner(
         left.push(...list);
       }
     }
+    const busy = refusals.some(({ signal }) => signal.kind === 'busy');
+    if (deadline === 0) deadline = Date.now() + cluster.moveTimeoutMs;
     const failed = finished.some((one) => 'error' in one);
     if (refusals.length === 0 && !failed) return done;
     // Nothing was written: all of it may be routed anew.
     if (!failed && done.length === 0) throw joinRefusals(refusals);
-    if (failed || round > MAX_REROUTES) {
+    if (failed || (busy ? Date.now() >= deadline : round > MAX_REROUTES)) {
       resultsOf([...finished, ...refusals.map((refusal) => ({ shard: refusal.shard, refusal }))], tables);
     }
     try {
@@ -120,7 +138,7 @@ export async function runInsert(
       demand: demandOf(attempt, shard, own, true),
       statements,
     }));
-    return mergeInsert(route, route.parts, await writeParts(executor.shards, parts, { tables, rehearse: false }));
+    return mergeInsert(route, route.parts, await writeParts(executor.shards, parts, noRehearsal(executor, tables)));
   }
   const { keyspace } = keys[0] as PlacedKey;
   const work = {
@@ -193,7 +211,7 @@ export async function runBroadcast(
   }
   if (names.length === 1) {
     const only = { demand: demandOf(attempt, names[0] as string, route.keys, true, route.all), statements };
-    return mergeBroadcast(route, await writeParts(shards, [only], { tables, rehearse: false }));
+    return mergeBroadcast(route, await writeParts(shards, [only], noRehearsal(executor, tables)));
   }
   const demandAt = (shard: string) => spreadDemand(attempt, shard, route, true);
   return withPins(
@@ -238,7 +256,7 @@ export async function writePinned(
 ): Promise<ShardRows[][]> {
   if (cluster.rehearseWrites) await rehearse(shards, parts, tables);
   const pinned = parts.map(({ demand, statements }) => ({ demand, statements: pinnedStatements(pin, statements) }));
-  const results = resultsOf(await settleParts(shards, pinned, { tables, rehearse: false }), tables);
+  const results = resultsOf(await settleParts(shards, pinned, { tables }), tables);
   return results.map((one) => one.slice(1, -1));
 }
 

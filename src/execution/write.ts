@@ -1,4 +1,4 @@
-import { PartialWriteError, type ShardOutcome, ShardQueryError, StaleRouteError } from '../errors';
+import { MoveInProgressError, PartialWriteError, type ShardOutcome, ShardQueryError, StaleRouteError } from '../errors';
 import { arriveStatement } from '../placement/claims';
 import type { Demand } from '../placement/guard';
 import { Refusal } from '../placement/signals';
@@ -18,6 +18,8 @@ export interface WriteOptions {
   readonly write?: boolean;
   /** Try it on every shard first, and roll back. */
   readonly rehearse: boolean;
+  /** How long a part waits for rows that are being moved, after other parts were written. */
+  readonly moveTimeoutMs: number;
 }
 
 /** A part that was written, or was refused before anything of it ran, or has failed. */
@@ -53,8 +55,9 @@ export async function writeParts(
   await prepareParts(shards, parts, options);
   const outcomes = await settleParts(shards, parts, options);
   // A part that is refused for a while, after others have been written, is the same part a little later.
+  const deadline = Date.now() + options.moveTimeoutMs;
   for (let round = 1; outcomes.some((one) => 'refusal' in one && one.refusal.signal.kind === 'busy'); round++) {
-    if (round > BUSY_ROUNDS || !outcomes.some((one) => 'results' in one)) break;
+    if (Date.now() >= deadline || !outcomes.some((one) => 'results' in one)) break;
     await pause(jittered(10, round, 250));
     for (const [i, one] of outcomes.entries()) {
       if ('refusal' in one) [outcomes[i]] = (await settleParts(shards, [parts[i] as Part], options)) as [PartOutcome];
@@ -67,7 +70,7 @@ export async function writeParts(
 export async function prepareParts(
   shards: ShardSet,
   parts: readonly Part[],
-  { rehearse: rehearses, tables, write = true }: WriteOptions,
+  { rehearse: rehearses, tables, write = true }: Pick<WriteOptions, 'rehearse' | 'tables' | 'write'>,
 ): Promise<void> {
   const [first, ...others] = parts;
   if (!first || others.length === 0 || !write) return;
@@ -76,7 +79,6 @@ export async function prepareParts(
   else await shards.verify(names, first.demand.cluster, { tables, write });
 }
 
-const BUSY_ROUNDS = 40;
 const REHEARSED = 'SHARD_REHEARSED';
 
 /**
@@ -99,7 +101,7 @@ export async function rehearse(shards: ShardSet, parts: readonly Part[], tables:
 export async function sendPart(
   shards: ShardSet,
   part: Part,
-  { tables, write = true }: WriteOptions,
+  { tables, write = true }: Pick<WriteOptions, 'tables' | 'write'>,
 ): Promise<ShardRows[]> {
   const { statements, skip } = guardedWrite(part.demand, part.statements);
   const { results } = await shards.guarded(part.demand, statements, { tables, write });
@@ -107,7 +109,11 @@ export async function sendPart(
 }
 
 /** Every part is tried, whatever becomes of the others. */
-export function settleParts(shards: ShardSet, parts: readonly Part[], options: WriteOptions): Promise<PartOutcome[]> {
+export function settleParts(
+  shards: ShardSet,
+  parts: readonly Part[],
+  options: Pick<WriteOptions, 'tables' | 'write'>,
+): Promise<PartOutcome[]> {
   const { tables } = options;
   return shards.forEach(parts, async (part): Promise<PartOutcome> => {
     const { shard } = part.demand;
@@ -137,7 +143,9 @@ function outcomeOf(one: PartOutcome, tables: readonly string[]): ShardOutcome {
   const { shard } = one;
   if ('results' in one) return { shard, changes: changesOf(one.results) };
   if ('error' in one) return { shard, error: one.error };
-  const cause = new StaleRouteError(`${shard} refused its part (${one.refusal.signal.kind})`, { tables, shard });
+  const text = `${shard} refused its part (${one.refusal.signal.kind}).`;
+  const Refused = one.refusal.signal.kind === 'busy' ? MoveInProgressError : StaleRouteError;
+  const cause = new Refused(text, { tables, shard, remedy: 'Write the rows of this part again.' });
   return { shard, error: new ShardQueryError(shard, cause, { tables }) };
 }
 

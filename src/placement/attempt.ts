@@ -5,12 +5,13 @@ import { MAX_BULK_KEYS } from './hint-store';
 import type { Placement } from './placement';
 import type { Resolver } from './resolver';
 import type { RoutingMap } from './routing-map';
-import type { Refusal } from './signals';
+import { Doubt, type Refusal } from './signals';
 import { slotOf } from './slots';
 
 /** Where a key's home has sent us in this statement. */
 interface Sent {
-  readonly to: string;
+  /** Undefined: no hint is to be believed, home has to be asked. */
+  readonly to: string | undefined;
   /** The version that `to` was known to have before home was asked; undefined when it was not home that answered. */
   readonly known: number | undefined;
 }
@@ -100,7 +101,7 @@ export class Attempt implements Placement {
   }
 
   bound(shard: string): string {
-    if (!this.parts.isBound(shard)) throw new MissingShardError(shard);
+    if (!this.parts.isBound(shard)) throw new Doubt(new MissingShardError(shard), []);
     return shard;
   }
 
@@ -112,14 +113,15 @@ export class Attempt implements Placement {
     // One that owns no slot can hold keys that were claimed for it. Where no keyspace claims, the digests tell.
     const claims = Object.values(routing.map.keyspaces).some((keyspace) => keyspace.directory);
     const needed = missing.find((shard) => claims || routing.ownsSlots(shard));
-    if (needed !== undefined) throw new MissingShardError(needed);
+    if (needed !== undefined) throw new Doubt(new MissingShardError(needed), []);
     return this.shards;
   }
 
   #known(keyspace: string, key: string): PlacedKey | undefined {
     if (this.#sent.size > 0) {
       const sent = this.#sent.get(sentKey(keyspace, key));
-      if (sent)
+      if (sent && sent.to === undefined) return this.#atHome(keyspace, key);
+      if (sent?.to !== undefined)
         return {
           keyspace,
           key,
@@ -204,10 +206,17 @@ export class Attempt implements Placement {
     return new Attempt(this.parts, isStale ? await resolver.refresh() : await resolver.map(), sent, this.numbered);
   }
 
+  /** The same with the map as the catalog has it. */
+  async refreshed(): Promise<Attempt> {
+    return new Attempt(this.parts, await this.parts.resolver.refresh(), this.#sent, this.numbered);
+  }
+
   #forget(keys: readonly PlacedKey[], sent: Map<string, Sent>): boolean {
     let found = false;
     for (const { keyspace, key, slot, shard } of keys) {
-      if (sent.delete(sentKey(keyspace, key)) || this.routing.homeOf(keyspace, slot) !== shard) found = true;
+      if (this.routing.homeOf(keyspace, slot) !== shard) found = true;
+      // Also what KV says: it may say so for minutes.
+      sent.set(sentKey(keyspace, key), { to: undefined, known: undefined });
       this.parts.resolver.state.hints.delete(keyspace, key);
     }
     return found;

@@ -1,3 +1,4 @@
+import type { ShardedDrizzleError } from '../errors';
 import type { PlacedKey } from './guard';
 
 /** Why a shard refused a batch. Nothing of it was run. */
@@ -26,6 +27,19 @@ export class Refusal extends Error {
     cause?: unknown,
   ) {
     super(`${shard} refused: ${signal.kind}`, { cause });
+  }
+}
+
+/**
+ * An error that only holds if the keys are where they are believed to be: it is thrown after the catalog and the shards have
+ * said so. Never leaves the package.
+ */
+export class Doubt extends Error {
+  constructor(
+    readonly error: ShardedDrizzleError,
+    readonly keys: readonly PlacedKey[],
+  ) {
+    super(error.message, { cause: error });
   }
 }
 

@@ -83,7 +83,8 @@ export class Attempt implements Placement {
     const claim = this.parts.claim(keyspace);
     if (!claim) return [...keys].map((key) => this.#known(keyspace, key) ?? this.#atHome(keyspace, key));
     const list = [...keys];
-    const found = list.map((key) => this.#known(keyspace, key));
+    // What a hint was wrong about may be a key that nobody has claimed.
+    const found = list.map((key) => (this.#goesHome(keyspace, key) ? undefined : this.#known(keyspace, key)));
     const fresh = list.filter((_, i) => !found[i]);
     if (fresh.length === 0) return found as PlacedKey[];
     return claim(this, keyspace, fresh).then((claimed) => {
@@ -134,6 +135,11 @@ export class Attempt implements Placement {
     // A hint may name a shard that has gone since.
     if (hint === undefined || !this.parts.isBound(hint)) return undefined;
     return { keyspace, key, slot: slotOf(key), shard: hint };
+  }
+
+  #goesHome(keyspace: string, key: string): boolean {
+    const sent = this.#sent.get(sentKey(keyspace, key));
+    return sent !== undefined && sent.to === undefined;
   }
 
   #atHome(keyspace: string, key: string): PlacedKey {
@@ -197,7 +203,7 @@ export class Attempt implements Placement {
       case 'not-owner':
         resolver.state.learnVersion(shard, signal.version);
         // Keys that a hint or another shard had sent here go to their home again; with none, the map was wrong.
-        isStale ||= !this.#forget(keys, sent);
+        if (!this.#forget(keys, sent)) isStale = true;
         break;
       case 'unsettled':
         this.#forget(keys, sent);

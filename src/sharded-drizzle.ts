@@ -200,13 +200,14 @@ async function nextId({ executor }: ReadyCluster, name: string): Promise<number>
   const { planner, numbers } = executor.cluster;
   const { layout } = planner;
   if (!layout.find(name)) await executor.ask([name], name, await executor.attempt(false));
-  if (layout.find(name)?.rowidAlias === undefined) {
+  const table = layout.find(name);
+  if (table?.rowidAlias === undefined) {
     throw new ConfigError(`$nextId: ${name} has no INTEGER PRIMARY KEY.`, {
       tables: [name],
       remedy: 'Make an id of your own, for instance crypto.randomUUID().',
     });
   }
-  const [id] = await numbers.ids(name, 1, executor);
+  const [id] = await numbers.ids(table.name, 1, executor);
   return Number(id);
 }
 

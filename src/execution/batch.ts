@@ -192,7 +192,7 @@ function batchDemand(
     .filter(({ kind }) => kind === 'scatter' || kind === 'broadcast')
     .flatMap((route) => route.keys.filter((key) => key.shard !== shard));
   const all = alone && routes.some((route) => route.all);
-  return { ...demandOf(attempt, shard, [...own.values()], write, all), absent: elsewhere };
+  return { ...demandOf(attempt, shard, [...own.values()], write, all), absent: elsewhere, once: attempt.name };
 }
 
 function writeBatch(

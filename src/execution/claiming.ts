@@ -15,7 +15,7 @@ export function claimerFor(executor: Executor, keyspace: string): ClaimKeys | un
   const claimer = new Claimer(strategy, {
     near: executor.near ?? strategies.near,
     priorityOf: (shard) => strategies.locations[shard]?.priority ?? 1,
-    turns: (name, count, atOnce) => numbers.turns(name, count, atOnce),
+    turns: (name, count, atMost) => numbers.turns(name, count, atMost),
     forEach: (items, each) => shards.forEach(items, each),
     // Claiming twice finds the first claim, so that it may be repeated like a read.
     run: (shard, keys, statements) =>

@@ -19,8 +19,14 @@ export class Numbers {
   ) {}
 
   /** The next turns of a keyspace's round. */
-  async turns(keyspace: string, count: number, atOnce: number): Promise<Block[]> {
-    return this.#take(`turn:${keyspace}`, count, () => this.catalog.block(`turn:${keyspace}`, atOnce));
+  async turns(keyspace: string, count: number, atMost: number): Promise<Block[]> {
+    const name = `turn:${keyspace}`;
+    return this.#take(name, count, () => {
+      // Small at first: isolates that place one key each would all begin a round anew with blocks of many.
+      const size = Math.min(this.state.turnSizes.get(name) ?? 1, atMost);
+      this.state.turnSizes.set(name, size * 2);
+      return this.catalog.block(name, Math.max(size, count));
+    });
   }
 
   /** The next ids of a table, as text: above every id that its rows had when the sequence was begun. */
@@ -47,14 +53,17 @@ export class Numbers {
    */
   async passOver(table: string, id: number): Promise<void> {
     const { state, catalog } = this;
+    const kept = state.blocks.get(`id:${table}`);
+    if (kept && id >= kept.from) {
+      if (id < kept.to) state.blocks.set(`id:${table}`, { from: id + 1, to: kept.to });
+      else state.blocks.delete(`id:${table}`);
+    }
     const known = state.sequences.get(table);
     const isFresh = known !== undefined && Date.now() - known.at < SEQUENCE_MAX_AGE_MS;
     if (isFresh && (known.next === undefined || id < known.next)) return;
     // Without a sequence there is nothing to pass over: when it is begun, it begins above all rows.
     let block = isFresh ? undefined : await catalog.sequence(table, 1);
     if ((isFresh || block) && id >= (block?.to ?? 0)) block = await catalog.sequence(table, 1, id);
-    const kept = state.blocks.get(`id:${table}`);
-    if (kept && id >= kept.from) state.blocks.delete(`id:${table}`);
     this.#know(table, block);
   }
 

@@ -24,6 +24,10 @@ export function mergeInsert(
   results: readonly (readonly ShardRows[])[],
 ): ShardRows {
   const meta = mergeMeta(results.flat().map((result) => result.meta));
+  // As on one database: that of the last row.
+  const last = parts.findIndex(({ rows }) => rows.includes(route.rowKeys.length - 1));
+  const ended = results[last]?.at(-1)?.meta;
+  if (ended && ended.changes > 0) meta.last_row_id = ended.last_row_id;
   if (!route.returning) return { columns: [], rows: [], meta };
   const columns = results.flat().find((result) => result.columns.length > 0)?.columns ?? [];
   const placed: { readonly at: number; readonly row: readonly unknown[] }[] = [];

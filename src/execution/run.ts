@@ -208,7 +208,7 @@ export class Executor {
   /** One shard runs the statement, behind its guard; D1's own result. */
   async single(route: SingleRoute, attempt: Attempt, tables: readonly string[]): Promise<D1Result> {
     const { shard, keys, all, write, statement } = route;
-    const demand = demandOf(attempt, shard, keys, write, all);
+    const demand = { ...demandOf(attempt, shard, keys, write, all), once: attempt.name };
     const { statements, skip } = guardedWrite(demand, [statement]);
     const { results } = await this.shards.guarded(demand, statements, { tables, write });
     return results[skip] as D1Result;

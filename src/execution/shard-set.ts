@@ -1,10 +1,11 @@
 import { ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
+import { newName } from '../placement/attempt';
 import { type Demand, type GuardRow, guardStatement } from '../placement/guard';
-import { joinRefusals, Refusal, signalOf } from '../placement/signals';
+import { joinRefusals, Refusal, type Signal, signalOf } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
 import type { Telemetry } from '../telemetry/counters';
 import { noteRetry } from './observe';
-import { AppliedError, appliedAnswers, onceStatements } from './once';
+import { onceStatements } from './once';
 import { outcomeOf, type RetryListener, withRetries } from './retry';
 
 /** What is needed of a D1 database, or of a session of one. */
@@ -23,6 +24,8 @@ export interface ShardRows {
 export interface Purpose {
   readonly tables: readonly string[];
   readonly write: boolean;
+  /** A write that cannot be applied twice. */
+  readonly repeatable?: boolean;
 }
 
 /** What a shard that owns what it has to own has answered. */
@@ -64,14 +67,14 @@ export class ShardSet {
   async on<T>(
     shard: string,
     sql: string,
-    { tables, write }: Purpose,
+    { tables, write, repeatable = false }: Purpose,
     run: (client: ShardClient) => Promise<T>,
   ): Promise<T> {
     const { telemetry } = this.options;
     const listener: RetryListener = (waitedMs, attempt) =>
       noteRetry(telemetry, { shard, reason: 'transient', attempt, waitedMs });
     try {
-      return await withRetries(write, () => this.#timed(shard, run), listener);
+      return await withRetries(write && !repeatable, () => this.#timed(shard, run), listener);
     } catch (error) {
       if (error instanceof ShardedDrizzleError || error instanceof Refusal) throw error;
       const isUnknown = write && outcomeOf(error) === 'unknown';
@@ -99,19 +102,25 @@ export class ShardSet {
   async guarded(demand: Demand, statements: readonly BoundStatement[], purpose: Purpose): Promise<Answer> {
     const { shard } = demand;
     const sql = statements[0]?.sql ?? '';
-    const once = purpose.write && this.options.exactlyOnce ? onceStatements(statements) : undefined;
+    const isOnce = purpose.write && this.options.exactlyOnce;
+    const once = isOnce ? onceStatements(demand.once ?? newName(), statements) : undefined;
     const batch = [guardStatement(demand), ...(once?.statements ?? statements)];
-    const results = await this.on(shard, sql, { ...purpose, write: purpose.write && !once }, async (client) => {
+    let tries = 0;
+    const results = await this.on(shard, sql, { ...purpose, repeatable: isOnce }, async (client) => {
       try {
+        tries++;
         return await client.batch(batch.map((one) => prepare(client, one)));
       } catch (error) {
         const signal = signalOf(error);
-        if (signal) throw new Refusal(shard, signal, signal.kind === 'unsettled' ? demand.absent : demand.own, error);
-        if (once?.isApplied(error)) return appliedAnswers(client, once, shard, purpose.tables);
-        throw error;
+        // A try before this one may have been applied: then what the shard says now is no matter.
+        const applied =
+          once &&
+          (once.isApplied(error) || (signal && tries > 1)) &&
+          (await once.answers(client, shard, purpose.tables));
+        if (applied) return applied;
+        throw signal ? refusalOf(demand, signal, error) : error;
       }
     });
-    if (results instanceof AppliedError) throw results.error;
     const { version, digest } = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
     this.options.learn(shard, version);
     this.options.verified.add(shard);
@@ -173,6 +182,9 @@ export class ShardSet {
     return results;
   }
 }
+
+const refusalOf = ({ shard, own, absent }: Demand, signal: Signal, cause: unknown): Refusal =>
+  new Refusal(shard, signal, signal.kind === 'unsettled' ? absent : own, cause);
 
 export function prepare(client: ShardClient, { sql, params }: BoundStatement): D1PreparedStatement {
   const statement = client.prepare(sql);

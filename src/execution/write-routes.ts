@@ -69,7 +69,7 @@ async function writeByOwner(
     const groups = groupByShard(keys, items, work.keyOf);
     const parts = groups.map(
       ({ shard, own, items: list }): Part => ({
-        demand: demandOf(attempt, shard, own, true),
+        demand: { ...demandOf(attempt, shard, own, true), once: `${attempt.name}:${list.join()}` },
         statements: work.statementsFor(list),
       }),
     );
@@ -135,7 +135,7 @@ export async function runInsert(
   // Whole on one shard: there is no key to go by.
   if (rowKeys.length === 0) {
     const parts = route.parts.map(({ shard, keys: own, statements }) => ({
-      demand: demandOf(attempt, shard, own, true),
+      demand: { ...demandOf(attempt, shard, own, true), once: attempt.name },
       statements,
     }));
     return mergeInsert(route, route.parts, await writeParts(executor.shards, parts, noRehearsal(executor, tables)));
@@ -210,7 +210,8 @@ export async function runBroadcast(
     return mergeBroadcast(route, await writeSchema(executor, parts, tables));
   }
   if (names.length === 1) {
-    const only = { demand: demandOf(attempt, names[0] as string, route.keys, true, route.all), statements };
+    const demand = { ...demandOf(attempt, names[0] as string, route.keys, true, route.all), once: attempt.name };
+    const only = { demand, statements };
     return mergeBroadcast(route, await writeParts(shards, [only], noRehearsal(executor, tables)));
   }
   const demandAt = (shard: string) => spreadDemand(attempt, shard, route, true);

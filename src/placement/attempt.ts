@@ -5,7 +5,7 @@ import { MAX_BULK_KEYS } from './hint-store';
 import type { Placement } from './placement';
 import type { Resolver } from './resolver';
 import type { RoutingMap } from './routing-map';
-import { Doubt, type Refusal } from './signals';
+import { Doubt, type MovedKey, type Refusal } from './signals';
 import { slotOf } from './slots';
 
 /** Where a key's home has sent us in this statement. */
@@ -33,6 +33,8 @@ export interface AttemptParts {
 export class Attempt implements Placement {
   /** Snapshot from before any shard is asked: what "known before home was asked" means. */
   readonly versions: ReadonlyMap<string, number>;
+  /** Names the statement, over all tries. */
+  readonly name: string;
   /** Tables that rows of the statement got ids of the sequence for, over all tries. */
   readonly numbered: Set<string>;
   readonly #sent: ReadonlyMap<string, Sent>;
@@ -43,7 +45,9 @@ export class Attempt implements Placement {
     readonly routing: RoutingMap,
     sent: ReadonlyMap<string, Sent> = new Map(),
     numbered: Set<string> = new Set(),
+    name: string = newName(),
   ) {
+    this.name = name;
     this.numbered = numbered;
     this.versions = parts.resolver.state.versions;
     this.#sent = sent;
@@ -97,7 +101,8 @@ export class Attempt implements Placement {
   /** @throws StaleRouteError when the map has a hole; MissingShardError when the home has no binding here. */
   homeOf(keyspace: string, slot: number): string {
     const home = this.routing.homeOf(keyspace, slot);
-    if (home === undefined) throw new StaleRouteError(`No shard owns slot ${slot} of the keyspace ${keyspace}.`);
+    if (home === undefined)
+      throw new Doubt(new StaleRouteError(`No shard owns slot ${slot} of the keyspace ${keyspace}.`), []);
     return this.bound(home);
   }
 
@@ -176,7 +181,7 @@ export class Attempt implements Placement {
   /**
    * The next try after a refusal: follows the address that a shard gave, or asks the catalog, not KV, for the map.
    *
-   * @param fromCatalog The map has to be read again even if the refusal alone does not say so.
+   * @param fromCatalog The map has to be read again even if the refusal alone does not say so, and only homes are believed.
    */
   async next(refusal: Refusal, fromCatalog: boolean): Promise<Attempt> {
     const { resolver } = this.parts;
@@ -188,17 +193,7 @@ export class Attempt implements Placement {
         await resolver.checkIdentity(shard, this.cluster, signal);
         break;
       case 'moved':
-        for (const { at, to, by } of signal.keys) {
-          const moved = keys[at];
-          if (!moved) continue;
-          const { keyspace, key, slot } = moved;
-          if (by === MOVED_BY.slot) isStale = true;
-          // Only home's word is so fresh that a shard without a record may be believed to own the key.
-          const known = by === MOVED_BY.home ? (this.versions.get(to) ?? 0) : undefined;
-          sent.set(sentKey(keyspace, key), { to, known });
-          if (by === MOVED_BY.home) this.remember(keyspace, key, to, slot);
-          else resolver.state.hints.set(keyspace, key, to);
-        }
+        if (signal.keys.some(({ by }) => by === MOVED_BY.slot)) isStale = true;
         break;
       case 'not-owner':
         resolver.state.learnVersion(shard, signal.version);
@@ -209,12 +204,43 @@ export class Attempt implements Placement {
         this.#forget(keys, sent);
         break;
     }
-    return new Attempt(this.parts, isStale ? await resolver.refresh() : await resolver.map(), sent, this.numbered);
+    const routing = isStale ? await resolver.refresh() : await resolver.map();
+    if (signal.kind === 'moved') {
+      for (const moved of signal.keys) {
+        const key = keys[moved.at];
+        if (key) this.#follow(key, moved, routing, sent, fromCatalog);
+      }
+    }
+    return new Attempt(this.parts, routing, sent, this.numbered, this.name);
+  }
+
+  #follow(
+    { keyspace, key, slot, shard }: PlacedKey,
+    { to, by, version }: MovedKey,
+    routing: RoutingMap,
+    sent: Map<string, Sent>,
+    onlyHomes: boolean,
+  ): void {
+    const { state } = this.parts.resolver;
+    const at = sentKey(keyspace, key);
+    if (version !== undefined) state.learnVersion(shard, version);
+    if (by === MOVED_BY.home) {
+      // Only home's word is so fresh that a shard without a record may be believed to own the key.
+      sent.set(at, { to, known: this.versions.get(to) ?? 0 });
+      this.remember(keyspace, key, to, slot);
+      return;
+    }
+    // The address of a slot is good until its move is closed; after that the catalog knows better. A record on a shard that
+    // once had the key leads on, unless it has led nowhere before.
+    const isHome = routing.homeOf(keyspace, slot) === shard;
+    const follows = by === MOVED_BY.slot ? isHome : !onlyHomes;
+    sent.set(at, { to: follows ? to : undefined, known: undefined });
+    state.hints.delete(keyspace, key);
   }
 
   /** The same with the map as the catalog has it. */
   async refreshed(): Promise<Attempt> {
-    return new Attempt(this.parts, await this.parts.resolver.refresh(), this.#sent, this.numbered);
+    return new Attempt(this.parts, await this.parts.resolver.refresh(), this.#sent, this.numbered, this.name);
   }
 
   #forget(keys: readonly PlacedKey[], sent: Map<string, Sent>): boolean {
@@ -233,5 +259,11 @@ export class Attempt implements Placement {
 function tell({ keyspace, key, shard }: PlacedKey, source: RouteEvent['source']): void {
   if (hasListeners('route')) publish('route', () => ({ keyspace, key, shard, source }));
 }
+
+/** Begins with the time, so that old ones are found by the primary key. */
+export const newName = (): string => `${timeText(Date.now())}-${crypto.randomUUID()}`;
+
+/** Milliseconds as text that sorts like them. */
+export const timeText = (at: number): string => at.toString(36).padStart(9, '0');
 
 const sentKey = (keyspace: string, key: string): string => `${keyspace}\0${key}`;

@@ -8,14 +8,14 @@ import type { Point } from './regions';
 import { slotOf } from './slots';
 import { type Candidate, nearest, placedBy, random, roundRobin, type Strategy } from './strategies';
 
-/** How many turns of a round an isolate takes at once. */
+/** How many turns of a round an isolate takes at once, at most. */
 const TURNS = 32;
 /** A bound string may be 2 MB. */
 const CLAIMS_PER_BATCH = 5000;
 
 export interface ClaimerParts {
   /** The next turns of the round over all isolates. */
-  readonly turns: (keyspace: string, count: number, atOnce: number) => Promise<Block[]>;
+  readonly turns: (keyspace: string, count: number, atMost: number) => Promise<Block[]>;
   /** Priorities as the configuration gives them. */
   readonly priorityOf: (shard: string) => number;
   /** Where the request comes from, or what `targetRegion` says. */
@@ -99,7 +99,7 @@ export class Claimer {
     if (typeof strategy === 'function') return keys.map((key) => placedBy(strategy, key, shards));
     if (strategy === 'random') return keys.map(() => random(shards));
     if (strategy === 'location') return keys.map((key) => nearest(key, shards, parts.near));
-    const blocks = await parts.turns(keyspace, keys.length, Math.max(keys.length, TURNS));
+    const blocks = await parts.turns(keyspace, keys.length, TURNS);
     return turnsOf(blocks).map((turn) => roundRobin(turn, shards));
   }
 }

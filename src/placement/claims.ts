@@ -47,7 +47,7 @@ export function claimStatements(
     {
       sql: `select case when ${IS_OTHER} then ${IDENTITY}
         when exists (select 1 from ${keys(4)} j where ${lost}) then coalesce(
-          ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(j.n, m.peer, 1))) from ${keys(4)} j
+          ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(j.n, m.peer, 1, i.version))) from ${keys(4)} j
             join _shard_moves m on ${released('?3', 'j.s')} where ${lost} having count(*) > 0)`)}, ${NOT_OWNER})
         when exists (select 1 from ${keys(4)} j join _shard_moves m on ${frozen} where ${unrecorded}) then ${BUSY}
         when ${TABLE_LIST} is not ?5 then ${raise("'SHARD_TABLES'")}

@@ -27,6 +27,11 @@ export interface Demand {
   readonly absent: readonly PlacedKey[];
   /** Keys that are being moved refuse writes. */
   readonly write: boolean;
+  /**
+   * Names this part of this statement over all tries, for `exactlyOnce`: what was applied, and its answer lost, is not applied
+   * again under the same name.
+   */
+  readonly once?: string;
   /** What its digest must be; set where this shard alone answers for all. */
   readonly digest?: number;
 }
@@ -59,7 +64,7 @@ const frozen = (keyspace: string, key: string, slot: string, at: string): string
 
 /**
  * SHARD_MOVED carries `[place in the list, shard, how]` of each key. How: 0, a record on a shard that once had the key; 1, all
- * of the slot was released; 2, the record of the key's home, which is always right.
+ * of the slot was released, with the shard's version; 2, the record of the key's home, which is always right.
  */
 export const MOVED_BY = { record: 0, slot: 1, home: 2 } as const;
 
@@ -112,7 +117,7 @@ function singleGuardSql(write: boolean, known: number | false, digest: number | 
   return compact(`select case when ${IS_OTHER} then ${IDENTITY}
     when k.at <> i.name then ${raise(`'SHARD_MOVED ' || hex(json_array(json_array(0, k.at, 2 * (${owns('?3', '?5')}))))`)}
     when k.at is null and not ${owns('?3', '?5')}${unlessSent} then coalesce(
-      ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1))) from _shard_moves m
+      ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1, i.version))) from _shard_moves m
         where ${released('?3', '?5')} having count(*) > 0)`)}, ${NOT_OWNER})
     ${isBusy} ${isOff} end as guard, i.version, i.digest
     ${FROM_IDENTITY} left join _shard_keys k on k.keyspace = ?3 and k.key = ?4`);
@@ -140,7 +145,7 @@ function listGuard({ shard, cluster, own, absent, write, digest }: Demand): Boun
       when exists (select 1 from r where r.own and r.at <> i.name) then
         ${raise("'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, r.at, 2 * r.owns))) from r where r.own and r.at <> i.name)")}
       when exists (select 1 from r where ${isLost}) then coalesce(
-        ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, m.peer, 1))) from r
+        ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, m.peer, 1, i.version))) from r
           join _shard_moves m on ${released('r.ks', 'r.s')} where ${isLost} having count(*) > 0)`)}, ${NOT_OWNER})
       when exists (select 1 from r where not r.own and coalesce(r.at = i.name, r.owns)) then ${raise("'SHARD_UNSETTLED'")}
       ${write ? `when ${busy} then ${BUSY}` : ''} ${isOff} end as guard, i.version, i.digest

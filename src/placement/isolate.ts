@@ -15,6 +15,8 @@ export class IsolateState {
   readonly hints = new HintCache();
   /** Numbers of counters and sequences that were fetched and not given yet. */
   readonly blocks = new Map<string, Block>();
+  /** How many turns of a round the next block shall have, by keyspace. */
+  readonly turnSizes = new Map<string, number>();
   /** The first number that each sequence has not given yet, by table; undefined where it has not begun. */
   readonly sequences = new Map<string, { readonly next: number | undefined; readonly at: number }>();
   /** The catalog has been told this configuration's strategies, regions and weights. */

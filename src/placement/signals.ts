@@ -5,8 +5,7 @@ import type { PlacedKey } from './guard';
 export type Signal =
   /** It is another database than the one it was taken for; nulls: it has never been told who it is. */
   | { readonly kind: 'identity'; readonly name: string | null; readonly cluster: string | null }
-  /** Keys by their place in the guard's list; `by`: see {@link MOVED_BY}. */
-  | { readonly kind: 'moved'; readonly keys: readonly { at: number; to: string; by: number }[] }
+  | { readonly kind: 'moved'; readonly keys: readonly MovedKey[] }
   | { readonly kind: 'not-owner'; readonly version: number }
   /** A write to a key that is being moved. */
   | { readonly kind: 'busy' }
@@ -16,6 +15,17 @@ export type Signal =
   | { readonly kind: 'unbalanced' }
   /** The pin that should hold moves off has expired. */
   | { readonly kind: 'unpinned' };
+
+/** A key that lives elsewhere. */
+export interface MovedKey {
+  /** Its place in the guard's list. */
+  readonly at: number;
+  readonly to: string;
+  /** See {@link MOVED_BY}. */
+  readonly by: number;
+  /** The version of the shard that says so. */
+  readonly version?: number;
+}
 
 /** Thrown when shards refused, before anything was written: the statement can be routed anew. Never leaves the package. */
 export class Refusal extends Error {
@@ -49,7 +59,7 @@ export function joinRefusals(refusals: readonly Refusal[]): Refusal {
   const [first] = moved.length > 0 ? moved : refusals;
   if (!first || moved.length < 2) return first as Refusal;
   const keys = moved.flatMap((one) => one.keys);
-  const list: { at: number; to: string; by: number }[] = [];
+  const list: MovedKey[] = [];
   let offset = 0;
   for (const one of moved) {
     if (one.signal.kind === 'moved') list.push(...one.signal.keys.map((key) => ({ ...key, at: key.at + offset })));
@@ -75,8 +85,11 @@ export function signalOf(error: unknown): Signal | undefined {
       return { kind: 'identity', name, cluster };
     }
     case 'MOVED': {
-      const list = JSON.parse(said) as [number, string, number][];
-      return { kind: 'moved', keys: list.map(([at, to, by]) => ({ at, to, by })) };
+      const list = JSON.parse(said) as [number, string, number, number?][];
+      return {
+        kind: 'moved',
+        keys: list.map(([at, to, by, version]) => ({ at, to, by, ...(version === undefined ? {} : { version }) })),
+      };
     }
     case 'NOT_OWNER':
       return { kind: 'not-owner', version: Number(said) };

@@ -41,7 +41,7 @@ export function openIsolate(): { readonly state: IsolateState; readonly route: (
   const never = () => Promise.reject(new Error('nothing is asked'));
   const catalog = { open: never, map: never, confirm: never, block: never, sequence: never };
   const resolver = new Resolver({ state, catalog, store: undefined, request, enrol: (view) => Promise.resolve(view) });
-  const parts = { resolver, isBound: () => true, claim: () => undefined };
+  const parts = { resolver, isBound: () => true, looksUp: () => false, claim: () => undefined };
   return {
     state,
     route: (key) => {

@@ -207,7 +207,7 @@ async function nextId({ executor }: ReadyCluster, name: string): Promise<number>
       remedy: 'Make an id of your own, for instance crypto.randomUUID().',
     });
   }
-  const [id] = await numbers.ids(table.name, 1, executor);
+  const [id] = await numbers.ids(table.name, 1);
   return Number(id);
 }
 

@@ -7,6 +7,8 @@ export interface ShardInfo {
   weight: number;
   /** `adding`: scatters include it, nothing is put there yet. `draining`: nothing new goes there. `retired`: empty. */
   state: 'adding' | 'active' | 'draining' | 'retired';
+  /** What it brought into the digests when it joined an existing cluster; left out for the shards of first contact. */
+  joinWeight?: number;
 }
 
 /** Consecutive slots of one shard, both ends included. */

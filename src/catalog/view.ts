@@ -7,7 +7,7 @@ export const NOT_ENROLLED = `not exists (
 
 const READ_VIEW: readonly Statement[] = [
   'select id, epoch, base from _shard_catalog_cluster',
-  'select name, region, weight, state from _shard_catalog_shards order by position',
+  'select name, region, weight, state, join_weight from _shard_catalog_shards order by position',
   'select name, strategy, directory from _shard_catalog_keyspaces order by name',
   'select keyspace, lo, hi, shard from _shard_catalog_slots order by keyspace, lo',
   `select shards.name as shard, shards.join_weight as weight, keyspaces.name as keyspace
@@ -53,11 +53,12 @@ const readKeyspace = ({ strategy, directory }: Row): KeyspaceMap => ({
 
 const readRange = ({ lo, hi, shard }: Row): SlotRange => ({ lo: Number(lo), hi: Number(hi), shard: String(shard) });
 
-const readShard = ({ name, region, weight, state }: Row): ShardInfo => ({
+const readShard = ({ name, region, weight, state, join_weight }: Row): ShardInfo => ({
   name: String(name),
   ...(region === null ? {} : { region: String(region) }),
   weight: Number(weight),
   state: state as ShardInfo['state'],
+  ...(join_weight === 0 ? {} : { joinWeight: Number(join_weight) }),
 });
 
 /** The pairs of shard and keyspace, which come in order, as one enrolment a shard. */

@@ -62,7 +62,9 @@ export async function untilAccepted<T>(
       const waitedMs = isWait || follows > 2 ? jittered(FIRST_WAIT_MS, ++waits, MAX_WAIT_MS) : 0;
       if (waitedMs > 0) await pause(waitedMs);
       noteRetry(telemetry, { shard, reason: reasonOf(signal.kind), attempt: follows + waits, waitedMs });
-      if (signal.kind === 'moved') for (const { to } of signal.keys) onMoved(to);
+      if (isWait) follows = 0;
+      // A replica may be behind, of what was moved away or to it.
+      for (const name of signal.kind === 'moved' ? signal.keys.map(({ to }) => to) : [shard]) onMoved(name);
       // While a move is being closed, its addresses lead further than the map, which the catalog has after that.
       attempt = await attempt.next(error, isWait ? waits % 2 === 0 && signal.kind !== 'busy' : follows > 2);
     }

@@ -1,5 +1,6 @@
 import type { Attempt } from '../placement/attempt';
 import { Refusal } from '../placement/signals';
+import { xor52 } from '../placement/xor';
 import { jittered, pause } from './retry';
 import type { Answer, ShardSet } from './shard-set';
 
@@ -43,16 +44,6 @@ const digestsOf = (
     return (await shards.guarded(demand, [], { tables, write: false })).digest;
   });
 
-/** Digests are 52-bit numbers; JavaScript's `^` takes 32. */
-const HALF = 2 ** 26;
-
 /** Does the XOR of the digests equal `base`? */
-export function isBalanced(answers: readonly { readonly digest: number }[], base: number): boolean {
-  let high = Math.floor(base / HALF);
-  let low = base % HALF;
-  for (const { digest } of answers) {
-    high ^= Math.floor(digest / HALF);
-    low ^= digest % HALF;
-  }
-  return high === 0 && low === 0;
-}
+export const isBalanced = (answers: readonly { readonly digest: number }[], base: number): boolean =>
+  xor52(answers.map(({ digest }) => digest)) === base;

@@ -185,9 +185,12 @@ function batchDemand(
 ): Demand {
   const routes = planned.map(({ route }) => route);
   const keys = routes.flatMap((route) => route.keys);
-  const own = new Map(
-    keys.flatMap((key) => (key.shard === shard ? [[`${key.keyspace}\0${key.key}`, key] as const] : [])),
-  );
+  const own = new Map<string, PlacedKey>();
+  for (const key of keys) {
+    const name = `${key.keyspace}\0${key.key}`;
+    // What home has just said of a key stays with it: its shard may have no record of it before this batch.
+    if (key.shard === shard && own.get(name)?.known === undefined) own.set(name, key);
+  }
   const elsewhere = routes
     .filter(({ kind }) => kind === 'scatter' || kind === 'broadcast')
     .flatMap((route) => route.keys.filter((key) => key.shard !== shard));
@@ -204,7 +207,7 @@ function writeBatch(
 ): Promise<ShardRows[][]> {
   const write = !planned.every(({ plan }) => plan.kind === 'read');
   const routes = planned.map(({ route }) => route);
-  if (planned.some(({ plan }) => isDdl(plan))) return writeSchema(executor, parts, tables);
+  if (planned.some(({ plan }) => isDdl(plan))) return writeSchema(executor, attempt, parts, tables);
   const everywhere = routes.filter(({ kind }) => kind === 'broadcast');
   if (parts.length < 2 || (everywhere.length === 0 && !routes.some((route) => route.all))) {
     const { rehearseWrites, moveTimeoutMs } = executor.cluster;
@@ -213,7 +216,7 @@ function writeBatch(
   const shards = parts.map(({ demand }) => demand.shard);
   const demandAt = (shard: string) => (parts[shards.indexOf(shard)] as Part).demand;
   const exclusive = everywhere.some((route) => route.kind === 'broadcast' && route.same);
-  const pinning = { shards, demandAt, all: routes.some((route) => route.all), exclusive };
+  const pinning = { shards, demandAt, all: exclusive || routes.some((route) => route.all), exclusive };
   return withPins(executor, attempt, pinning, tables, (pin) =>
     writePinned(
       executor,

@@ -7,6 +7,7 @@ import { ConfigError } from '../errors';
 import { Layout } from '../layout/layout';
 import { DEFAULT_KEYSPACE } from '../layout/placement-rules';
 import { enrolPending } from '../placement/enrol';
+import type { Demand, GuardRow } from '../placement/guard';
 import { HintStore } from '../placement/hint-store';
 import { isolateState } from '../placement/isolate';
 import type { Point } from '../placement/regions';
@@ -53,7 +54,8 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     exactlyOnce: config.exactlyOnce ?? false,
     telemetry,
     verified: new Set<string>(),
-    learn: (shard: string, version: number) => state.learnVersion(shard, version),
+    primaries: databases,
+    learn: (demand: Demand, row: GuardRow) => state.learn(demand, row),
   };
   const shards = new ShardSet(databases, options);
   const store = config.kv && new HintStore(checkKv(config.kv), clusterName, telemetry);
@@ -78,7 +80,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     planner: state.remembered(planningKey(config), () => new Planner(layout)),
     resolver,
     strategies,
-    numbers: new Numbers(state, catalog),
+    numbers: new Numbers(state, catalog, () => new Executor(cluster, shards, undefined)),
     telemetry,
     limits,
     crossShardBatch: config.crossShardBatch ?? 'refuse',
@@ -127,7 +129,9 @@ function openRequest(
       return { name, ...(region === undefined ? {} : { region }), ...(weight === undefined ? {} : { weight }) };
     }),
     keyspaces: keyspaces.map((name) => ({ name, strategy: strategies.nameOf(name) })),
-    referenceTables: layout.declared().some((table) => table.placement.kind === 'replicated'),
+    referenceTables:
+      layout.declared().some((table) => table.placement.kind === 'replicated') ||
+      [...layout.rules.values()].some((rule) => rule.replicated),
   };
 }
 

@@ -40,7 +40,8 @@ export async function gather(
   tables: readonly string[],
 ): Promise<BoundStatement> {
   const { limits } = cluster;
-  const counted = { rows: 0, bytes: 0 };
+  // By shard, as one may be asked again.
+  const counted = new Map<string, { rows: number; bytes: number }>();
   const fetchesOf = (shard: string) => route.fetches.filter((fetch) => fetch.shards.includes(shard));
   // All that one shard has to give comes in one batch: its rows are of one moment.
   const ask = async (shard: string): Promise<Answer> => {
@@ -53,11 +54,14 @@ export async function gather(
     }));
     const demand = spreadDemand(attempt, shard, { keys }, false);
     const answer = await shards.guarded(demand, statements, { tables, write: false });
+    const own = { rows: 0, bytes: 0 };
+    counted.set(shard, own);
     for (const [i, { results }] of answer.results.entries()) {
-      counted.rows += results.length;
-      for (const row of results) counted.bytes += sizeOf(row as Record<string, unknown>);
+      own.rows += results.length;
+      for (const row of results) own.bytes += sizeOf(row as Record<string, unknown>);
       const name = fetches[i]?.table.table.name ?? '';
-      if (counted.rows > limits.rows || counted.bytes > limits.bytes) throw tooMuch(name, limits, tables);
+      const sum = (what: 'rows' | 'bytes') => [...counted.values()].reduce((all, one) => all + one[what], 0);
+      if (sum('rows') > limits.rows || sum('bytes') > limits.bytes) throw tooMuch(name, limits, tables);
     }
     return answer;
   };

@@ -16,6 +16,8 @@ export class Numbers {
   constructor(
     readonly state: IsolateState,
     readonly catalog: Catalog,
+    /** Runs statements on primaries: what a session sees may be old. */
+    readonly executor: () => Executor,
   ) {}
 
   /** The next turns of a keyspace's round. */
@@ -30,11 +32,11 @@ export class Numbers {
   }
 
   /** The next ids of a table, as text: above every id that its rows had when the sequence was begun. */
-  async ids(table: string, count: number, executor: Executor): Promise<string[]> {
+  async ids(table: string, count: number): Promise<string[]> {
     const size = Math.max(count, IDS);
     const blocks = await this.#take(`id:${table}`, count, async () => {
       const known = await this.catalog.sequence(table, size);
-      const block = known ?? (await this.catalog.sequence(table, size, await highestId(table, executor)));
+      const block = known ?? (await this.catalog.sequence(table, size, await highestId(table, this.executor())));
       this.#know(table, block);
       return block as Block;
     });
@@ -42,9 +44,9 @@ export class Numbers {
   }
 
   /** An id of the sequence turned out to be taken: rows have come with ids of their own. It goes on above all of them. */
-  async raise(table: string, executor: Executor): Promise<void> {
+  async raise(table: string): Promise<void> {
     this.state.blocks.delete(`id:${table}`);
-    await this.catalog.sequence(table, 1, await highestId(table, executor));
+    await this.catalog.sequence(table, 1, await highestId(table, this.executor()));
   }
 
   /**

@@ -51,13 +51,12 @@ async function appliedAnswers(
   tables: readonly string[],
 ): Promise<D1Result[] | undefined> {
   const [identity, found] = await client.batch<Record<string, unknown>>([
-    client.prepare('select version, digest from _shard_identity'),
+    client.prepare('select version, digest, null as here from _shard_identity'),
     client.prepare('select answers from _shard_writes where id = ?').bind(name),
   ]);
   const [row] = found?.results ?? [];
   if (!row) return undefined;
-  const own = statements.filter(({ sql }) => !sql.includes('_shard_'));
-  if (own.some(({ sql }) => /\breturning\b|^\s*(select|with|values)\b/i.test(sql))) {
+  if (statements.some(({ givesRows }) => givesRows)) {
     const cause = new Error('The write was applied, and the rows that it returned are lost');
     throw new UnknownOutcomeError(shard, cause, { tables, remedy: 'Read the rows; do not write them again.' });
   }

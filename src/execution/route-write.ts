@@ -24,7 +24,7 @@ export function routeEvery(plan: EveryShardPlan, params: Params, { placement, fo
     return { kind: 'single', ...none, shards: [shard], shard, ...whole, write: false };
   }
   const { statement, names, renamed } = whole;
-  const shards = placement.everyShard();
+  const shards = placement.wholeCluster();
   return { kind: 'broadcast', ...none, shards, names, renamed, statements: [statement], same: true, ddl: plan.ddl };
 }
 
@@ -41,7 +41,7 @@ export async function routeInsert(plan: InsertPlan, params: Params, context: Rou
   const shared = { kind: 'insert', names, renamed, returning, returnsKey, statementsFor, all: false } as const;
   if (plan.mode === 'replicated') {
     const statements = isTooLong ? statementsFor(all) : [statement];
-    const shards = placement.everyShard();
+    const shards = placement.wholeCluster();
     return { kind: 'broadcast', keys: [], all: false, shards, names, renamed, statements, same: true, ddl: false };
   }
   if (plan.mode === 'pinned') {
@@ -97,7 +97,8 @@ async function idsFor(plan: InsertPlan, params: Params, context: RouteContext): 
   });
   if (placesByOther(plan)) {
     const given = plan.rows.flatMap(({ id }) => (id === undefined || id === 'other' ? [] : [boundValue(id, params)]));
-    const highest = Math.max(...given.map(Number).filter(Number.isSafeInteger));
+    // No spread: there may be more rows than a call takes arguments.
+    const highest = given.map(Number).reduce((most, id) => (Number.isSafeInteger(id) && id > most ? id : most), 0);
     if (highest > 0) await context.passOver(plan.table.name, highest);
   }
   if (needed.length === 0) return new Map();
@@ -171,7 +172,7 @@ function splitRows(plan: InsertPlan, rows: readonly number[], params: Params, id
     if (chunk.length === 0) return;
     const sql = plan.head.sql + chunk.map((row) => row.sql).join(', ') + plan.tail.sql;
     const bound = [plan.head, ...chunk, plan.tail].flatMap((template) => bindTemplate(template, params, ids));
-    statements.push({ sql, params: bound });
+    statements.push({ sql, params: bound, givesRows: plan.returning });
     chunk = [];
     slots = fixed;
     length = plan.head.sql.length + plan.tail.sql.length;
@@ -253,7 +254,7 @@ export function writesByPrimaryKey(step: TwoPhaseStep, params: Params, keys: rea
   return joinWithin(keys, MAX_KEYS_LENGTH).map((list) => {
     const writer = new SqlWriter('', []).append(step.head).text(`where ${before}`);
     writer.slot({ kind: 'value', value: list }).text(after).append(step.tail);
-    return bindStatement(writer.done(), params);
+    return { ...bindStatement(writer.done(), params), givesRows: step.tail.sql.trim() !== '' };
   });
 }
 

@@ -146,7 +146,9 @@ export function wholeOf(
   const { names, positional } = output;
   // Without names to give back, objects are left to D1.
   const renames = positional !== undefined && (names !== undefined || format === 'arrays');
-  return { statement: bindStatement(renames ? positional : whole, params), names, renamed: renames };
+  const statement = bindStatement(renames ? positional : whole, params);
+  // A write without RETURNING has no columns.
+  return { statement: { ...statement, givesRows: names?.length !== 0 }, names, renamed: renames };
 }
 
 export async function routeRead(plan: ReadPlan, params: readonly unknown[], context: RouteContext): Promise<Route> {

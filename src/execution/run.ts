@@ -68,7 +68,7 @@ export class Executor {
       } catch (error) {
         const taken = tries < MAX_NUMBERINGS ? this.#takenId(error, attempt.numbered) : undefined;
         if (taken === undefined) throw error;
-        await this.cluster.numbers.raise(taken, this);
+        await this.cluster.numbers.raise(taken);
       }
     }
   }
@@ -94,11 +94,12 @@ export class Executor {
 
   /** The placement as it is known now. Without `claims`, new keys are taken to stay on their home. */
   async attempt(claims: boolean): Promise<Attempt> {
-    const { resolver } = this.cluster;
+    const { resolver, strategies } = this.cluster;
     const map = resolver.map();
     const claim = claims ? (keyspace: string) => claimerFor(this, keyspace) : () => undefined;
     const isBound = (shard: string) => this.shards.clients.has(shard);
-    return new Attempt({ resolver, isBound, claim }, map instanceof Promise ? await map : map);
+    const looksUp = (keyspace: string) => resolver.store !== undefined && strategies.of(keyspace) !== 'hash';
+    return new Attempt({ resolver, isBound, looksUp, claim }, map instanceof Promise ? await map : map);
   }
 
   /**
@@ -157,7 +158,7 @@ export class Executor {
       format,
       nextIds: (table, count) => {
         attempt.numbered.add(table);
-        return this.cluster.numbers.ids(table, count, this);
+        return this.cluster.numbers.ids(table, count);
       },
       passOver: (table, id) => this.cluster.numbers.passOver(table, id),
       read: async (statement) => (await this.rows(statement, 'arrays')).rows,

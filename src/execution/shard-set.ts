@@ -41,10 +41,12 @@ export interface ShardSetOptions {
   /** Writes leave a row in their batch that tells whether they have been applied. */
   readonly exactlyOnce: boolean;
   readonly telemetry: Telemetry;
+  /** The databases themselves, which answer from their primaries. */
+  readonly primaries: ReadonlyMap<string, ShardClient>;
   /** Shards that have once said who they are: their bindings are right. */
   readonly verified: Set<string>;
-  /** Told of the version that a shard has. */
-  readonly learn: (shard: string, version: number) => void;
+  /** Told of what a guard said of its shard. */
+  readonly learn: (demand: Demand, row: GuardRow) => void;
 }
 
 /** The databases by name. Knows how to run a guarded batch on one of them, and how many may run at a time. */
@@ -116,15 +118,15 @@ export class ShardSet {
         const applied =
           once &&
           (once.isApplied(error) || (signal && tries > 1)) &&
-          (await once.answers(client, shard, purpose.tables));
+          (await once.answers(this.options.primaries.get(shard) ?? client, shard, purpose.tables));
         if (applied) return applied;
         throw signal ? refusalOf(demand, signal, error) : error;
       }
     });
-    const { version, digest } = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
-    this.options.learn(shard, version);
+    const guard = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
+    this.options.learn(demand, guard);
     this.options.verified.add(shard);
-    return { version, digest, results: once ? once.pick(results.slice(1)) : results.slice(1) };
+    return { ...guard, results: once ? once.pick(results.slice(1)) : results.slice(1) };
   }
 
   /**

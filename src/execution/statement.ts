@@ -1,4 +1,5 @@
 import { UnsupportedStatementError } from '../errors';
+import type { Plan } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
 import { isObserved, observe, type QueryListener } from './observe';
 import type { Route } from './route';
@@ -92,12 +93,12 @@ export class ShardedStatement implements D1PreparedStatement, BoundStatement {
       if (route.kind === 'single' && !names && (!route.renamed || route.names === undefined))
         return direct(await executor.single(route, attempt, plan.tables));
       const rows = await executor.run(route, attempt, plan.tables);
-      return merged(names && !route.names ? await this.#withNames(rows, route) : rows);
+      return merged(names && !route.names ? await this.#withNames(rows, route, plan) : rows);
     });
   }
 
   /** Only the database knows the names of `select *`; without a row it has not told them. */
-  async #withNames(rows: ShardRows, route: Route): Promise<ShardRows> {
+  async #withNames(rows: ShardRows, route: Route, plan: Plan): Promise<ShardRows> {
     // SQLite has made names unique: `id:1` is the second `id`.
     if (rows.columns.length > 0) {
       const own = (name: string) => name.replace(/:\d+$/, '');
@@ -106,8 +107,13 @@ export class ShardedStatement implements D1PreparedStatement, BoundStatement {
         columns: rows.columns.map((name, i) => (rows.columns.indexOf(own(name)) < i ? own(name) : name)),
       };
     }
+    if (plan.kind === 'insert' || plan.kind === 'update' || plan.kind === 'delete') {
+      // RETURNING *; the statement itself must not run again.
+      return { ...rows, columns: plan.table.columns.map(({ name }) => name) };
+    }
     const client = this.#executor.shards.client(route.shards[0] as string);
-    const [columns] = await prepare(client, this).raw({ columnNames: true });
+    const sql = plan.kind === 'read' ? `select * from (${this.sql.replace(/;\s*$/, '')}\n) limit 0` : this.sql;
+    const [columns] = await prepare(client, { sql, params: this.params }).raw({ columnNames: true });
     return { ...rows, columns };
   }
 }

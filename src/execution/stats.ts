@@ -1,4 +1,5 @@
 import type { Table } from '../layout/table';
+import type { Attempt } from '../placement/attempt';
 import { quoteName } from '../sql/tokens';
 import type { TelemetrySnapshot } from '../telemetry/counters';
 import { demandOf, type Executor } from './run';
@@ -31,11 +32,14 @@ export interface ClusterStats {
 }
 
 /** Counts the rows of the schema's tables: one batch on each shard, which reads every row once. */
-export async function clusterStats(executor: Executor): Promise<ClusterStats> {
+export function clusterStats(executor: Executor): Promise<ClusterStats> {
+  return executor.accepted([], (attempt) => statsOf(executor, attempt));
+}
+
+async function statsOf(executor: Executor, attempt: Attempt): Promise<ClusterStats> {
   const { cluster, shards } = executor;
   const { planner, telemetry } = cluster;
   const { layout } = planner;
-  const attempt = await executor.attempt(false);
   const tables = layout.declared();
   const purpose = { tables: tables.map((table) => table.name), write: false };
   // A batch may not be empty, and its result tells the size of the database.

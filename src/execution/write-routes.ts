@@ -5,7 +5,7 @@ import { canonicalKey } from '../placement/key';
 import { type Pin, pinnedStatements, pinStatements, unpinStatement } from '../placement/pins';
 import { joinRefusals, Refusal } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
-import { isBalanced } from './balance';
+import { askBalanced, isBalanced } from './balance';
 import { joinResults, mergeBroadcast, mergeInsert } from './results';
 import { jittered, pause } from './retry';
 import type { BroadcastRoute, InsertRoute, TwoPhaseRoute } from './route';
@@ -207,7 +207,7 @@ export async function runBroadcast(
   const { shards } = executor;
   if (ddl) {
     const parts = names.map((shard) => ({ demand: demandOf(attempt, shard, [], false), statements }));
-    return mergeBroadcast(route, await writeSchema(executor, parts, tables));
+    return mergeBroadcast(route, await writeSchema(executor, attempt, parts, tables));
   }
   if (names.length === 1) {
     const demand = { ...demandOf(attempt, names[0] as string, route.keys, true, route.all), once: attempt.name };
@@ -218,7 +218,7 @@ export async function runBroadcast(
   return withPins(
     executor,
     attempt,
-    { shards: names, demandAt, all: route.all, exclusive: same },
+    { shards: names, demandAt, all: route.all || same, exclusive: same },
     tables,
     async (pin) => {
       // The pin stands for what was checked when it was placed.
@@ -231,6 +231,7 @@ export async function runBroadcast(
 /** A schema change. What the first shard refuses, the others would. */
 export async function writeSchema(
   executor: Executor,
+  attempt: Attempt,
   parts: readonly Part[],
   tables: readonly string[],
 ): Promise<ShardRows[][]> {
@@ -238,7 +239,11 @@ export async function writeSchema(
   const options = { tables, rehearse: false };
   executor.cluster.planner.forget();
   try {
-    await prepareParts(shards, parts, options);
+    // Every shard is who it is taken for, and the map knows all of them, before the first one is changed.
+    const names = parts.map(({ demand }) => demand.shard);
+    await askBalanced(shards, names, attempt, tables, (shard) =>
+      shards.guarded(demandOf(attempt, shard, [], false), [], { tables, write: false }),
+    );
     const first = await settleParts(shards, parts.slice(0, 1), options);
     const failed = first.some((one) => !('results' in one));
     return resultsOf([...first, ...(failed ? [] : await settleParts(shards, parts.slice(1), options))], tables);

@@ -1,4 +1,11 @@
-import { MoveInProgressError, PartialWriteError, type ShardOutcome, ShardQueryError, StaleRouteError } from '../errors';
+import {
+  MoveInProgressError,
+  PartialWriteError,
+  type ShardOutcome,
+  ShardQueryError,
+  StaleRouteError,
+  UnknownOutcomeError,
+} from '../errors';
 import { arriveStatement } from '../placement/claims';
 import type { Demand } from '../placement/guard';
 import { Refusal } from '../placement/signals';
@@ -130,7 +137,10 @@ export function settleParts(
 export function resultsOf(outcomes: readonly PartOutcome[], tables: readonly string[]): ShardRows[][] {
   const failed = outcomes.flatMap((one) => ('error' in one ? [one.error] : []));
   const refused = outcomes.flatMap((one) => ('refusal' in one ? [one.refusal] : []));
-  if (failed.length + refused.length === outcomes.length && outcomes.length > 0) throw failed[0] ?? refused[0];
+  if (failed.length + refused.length === outcomes.length && outcomes.length > 0) {
+    // One that may have been applied must not look like one that was not.
+    throw failed.find((error) => error instanceof UnknownOutcomeError) ?? failed[0] ?? refused[0];
+  }
   if (failed.length + refused.length > 0)
     throw new PartialWriteError(
       outcomes.map((one) => outcomeOf(one, tables)),

@@ -7,6 +7,10 @@ import type { Resolver } from './resolver';
 import type { RoutingMap } from './routing-map';
 import { Doubt, type MovedKey, type Refusal } from './signals';
 import { slotOf } from './slots';
+import { xor52 } from './xor';
+
+/** Hints that one statement writes to KV at most: a bulk insert would write thousands, each of which costs. */
+const MAX_HINT_WRITES = 20;
 
 /** Where a key's home has sent us in this statement. */
 interface Sent {
@@ -22,6 +26,8 @@ export type ClaimKeys = (attempt: Attempt, keyspace: string, keys: readonly stri
 export interface AttemptParts {
   readonly resolver: Resolver;
   readonly isBound: (shard: string) => boolean;
+  /** Whether KV may know where keys of a keyspace are; not worth asking where new keys stay on their home. */
+  readonly looksUp: (keyspace: string) => boolean;
   /** Undefined for keyspaces whose new keys stay on their home. */
   readonly claim: (keyspace: string) => ClaimKeys | undefined;
 }
@@ -39,6 +45,7 @@ export class Attempt implements Placement {
   readonly numbered: Set<string>;
   readonly #sent: ReadonlyMap<string, Sent>;
   #bound: readonly string[] | undefined;
+  #writes = 0;
 
   constructor(
     readonly parts: AttemptParts,
@@ -59,7 +66,15 @@ export class Attempt implements Placement {
 
   /** What the digests of all shards must add up to. */
   get base(): number {
-    return this.routing.map.base;
+    return xor52([this.routing.map.base, ...this.#missing().map((shard) => this.routing.joinWeightOf(shard))]);
+  }
+
+  /**
+   * Shards without a binding here. Those that may be missing own nothing, and what they brought into the digests when they
+   * joined is known: if they have taken part in a move since, the sum tells.
+   */
+  #missing(): readonly string[] {
+    return this.routing.shards.filter((shard) => !this.parts.isBound(shard));
   }
 
   get shards(): readonly string[] {
@@ -70,7 +85,7 @@ export class Attempt implements Placement {
   place(keyspace: string, keys: Iterable<string>): PlacedKey[] | Promise<PlacedKey[]> {
     const placed: PlacedKey[] = [];
     const unknown: number[] = [];
-    const looksUp = this.parts.resolver.store !== undefined && this.routing.isDirectory(keyspace);
+    const looksUp = this.parts.looksUp(keyspace) && this.routing.isDirectory(keyspace);
     for (const key of keys) {
       const found = this.#known(keyspace, key);
       if (!found && looksUp) unknown.push(placed.length);
@@ -113,14 +128,20 @@ export class Attempt implements Placement {
 
   /** Every shard that may hold rows, each with a binding: without one of them an answer would be partial. */
   everyShard(): readonly string[] {
-    const { routing, parts } = this;
-    const missing = routing.shards.filter((shard) => !parts.isBound(shard));
+    const { routing } = this;
+    const missing = this.#missing();
     if (missing.length === 0) return routing.shards;
     // One that owns no slot can hold keys that were claimed for it. Where no keyspace claims, the digests tell.
     const claims = Object.values(routing.map.keyspaces).some((keyspace) => keyspace.directory);
     const needed = missing.find((shard) => claims || routing.ownsSlots(shard));
     if (needed !== undefined) throw new Doubt(new MissingShardError(needed), []);
     return this.shards;
+  }
+
+  wholeCluster(): readonly string[] {
+    const [missing] = this.#missing();
+    if (missing !== undefined) throw new Doubt(new MissingShardError(missing), []);
+    return this.routing.shards;
   }
 
   #known(keyspace: string, key: string): PlacedKey | undefined {
@@ -175,7 +196,9 @@ export class Attempt implements Placement {
     const { state, store } = this.parts.resolver;
     state.hints.set(keyspace, key, shard);
     // Not waited for: a hint that is lost costs a round trip later.
-    if (store && this.routing.homeOf(keyspace, slot) !== shard) void store.write(keyspace, key, shard);
+    if (!store || this.routing.homeOf(keyspace, slot) === shard || this.#writes >= MAX_HINT_WRITES) return;
+    this.#writes++;
+    void store.write(keyspace, key, shard);
   }
 
   /**

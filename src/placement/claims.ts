@@ -13,6 +13,13 @@ export interface KeyColumn {
   readonly column: string;
 }
 
+/** An AND of conditions as a tree: as a chain, a hundred of them would be deeper than D1 lets an expression be. */
+function allTrue(conditions: readonly string[]): string {
+  if (conditions.length < 2) return conditions[0] ?? 'true';
+  const half = conditions.length >> 1;
+  return `(${allTrue(conditions.slice(0, half))} and ${allTrue(conditions.slice(half))})`;
+}
+
 /** The user's tables of a database, in one text: a claim must look into all of them. */
 const TABLE_LIST = `(select group_concat(name, char(10)) from (select name from pragma_table_list
   where schema = 'main' and type = 'table' and name not glob '_shard_*' and name not glob 'sqlite_*'
@@ -41,7 +48,7 @@ export function claimStatements(
   const frozen = `m.keyspace = ?3 and m.phase in ('frozen', 'landed')
     and case when m.key is not null then m.key = j.k else j.s between m.lo and m.hi end`;
   const rowless = columns.map(
-    ({ table, column }) => ` and not exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.k)`,
+    ({ table, column }) => `not exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.k)`,
   );
   return [
     {
@@ -56,7 +63,7 @@ export function claimStatements(
     },
     {
       sql: `insert into _shard_keys (keyspace, key, slot, at)
-        select ?1, j.k, j.s, j.wanted from ${keys(2)} j where true${rowless.join('')} on conflict do nothing`,
+        select ?1, j.k, j.s, j.wanted from ${keys(2)} j where ${allTrue(rowless)} on conflict do nothing`,
       params: [keyspace, list],
     },
     {

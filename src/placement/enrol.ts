@@ -2,7 +2,7 @@ import type { Catalog, CatalogView, Enrolment } from '../catalog/catalog';
 import { ShardIdentityError } from '../errors';
 import type { BoundStatement } from '../sql/bound';
 import { signalOf } from './signals';
-import { enrolStatements, joinStatements } from './system-tables';
+import { enrolStatements, identityCheck, joinStatements } from './system-tables';
 
 /** Runs a batch on a database, again after transient errors: every batch here may be repeated. */
 export type RunBatch = (shard: string, statements: readonly BoundStatement[]) => Promise<unknown>;
@@ -24,6 +24,10 @@ export async function enrolPending(
   // One without a binding here is left to a deployment that has it.
   const pending = view.pending.filter(({ shard, anchor }) => isBound(shard) && isBound(anchor));
   if (pending.length === 0) return view;
+  // Before anything is written: a wrong binding among them must not make the others part of a cluster that cannot be.
+  await forEach(pending, async ({ shard }) => {
+    await checked(shard, cluster, () => run(shard, identityCheck(cluster, shard)));
+  });
   await forEach(pending, async (enrolment) => {
     await checked(enrolment.shard, cluster, () => run(enrolment.shard, enrolStatements(cluster, enrolment)));
   });
@@ -36,10 +40,13 @@ export async function enrolPending(
   );
 }
 
+const NEVER_TOLD = /no such table: _shard_identity/;
+
 async function checked(shard: string, cluster: string, run: () => Promise<unknown>): Promise<void> {
   try {
     await run();
   } catch (error) {
+    if (error instanceof Error && NEVER_TOLD.test(error.message)) return;
     const signal = signalOf(error);
     throw signal?.kind === 'identity' ? new ShardIdentityError(shard, cluster, signal, { cause: error }) : error;
   }

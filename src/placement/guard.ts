@@ -42,6 +42,8 @@ export interface GuardRow {
   readonly version: number;
   /** XOR of the weights of all moves that ended here. */
   readonly digest: number;
+  /** Not null when the key has a record here; for several keys, their places in the list, as JSON. */
+  readonly here: string | null;
 }
 
 /** `json_extract` with a bad path is an error that carries a text, and rolls the whole batch back without a write. */
@@ -96,7 +98,9 @@ function identityGuard({ shard, cluster, digest }: Demand): BoundStatement {
 const compact = (sql: string): string => sql.replace(/\s+/g, ' ');
 
 const identityGuardSql = (last: string): string =>
-  compact(`select case when ${IS_OTHER} then ${IDENTITY} ${last} end as guard, i.version, i.digest ${FROM_IDENTITY}`);
+  compact(
+    `select case when ${IS_OTHER} then ${IDENTITY} ${last} end as guard, i.version, i.digest, null as here ${FROM_IDENTITY}`,
+  );
 const IDENTITY_GUARD = identityGuardSql('');
 const DIGEST_GUARD = identityGuardSql(`when i.digest <> cast(?3 as integer) then ${UNBALANCED}`);
 
@@ -119,7 +123,7 @@ function singleGuardSql(write: boolean, known: number | false, digest: number | 
     when k.at is null and not ${owns('?3', '?5')}${unlessSent} then coalesce(
       ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1, i.version))) from _shard_moves m
         where ${released('?3', '?5')} having count(*) > 0)`)}, ${NOT_OWNER})
-    ${isBusy} ${isOff} end as guard, i.version, i.digest
+    ${isBusy} ${isOff} end as guard, i.version, i.digest, k.at as here
     ${FROM_IDENTITY} left join _shard_keys k on k.keyspace = ?3 and k.key = ?4`);
 }
 
@@ -148,7 +152,8 @@ function listGuard({ shard, cluster, own, absent, write, digest }: Demand): Boun
         ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, m.peer, 1, i.version))) from r
           join _shard_moves m on ${released('r.ks', 'r.s')} where ${isLost} having count(*) > 0)`)}, ${NOT_OWNER})
       when exists (select 1 from r where not r.own and coalesce(r.at = i.name, r.owns)) then ${raise("'SHARD_UNSETTLED'")}
-      ${write ? `when ${busy} then ${BUSY}` : ''} ${isOff} end as guard, i.version, i.digest
+      ${write ? `when ${busy} then ${BUSY}` : ''} ${isOff} end as guard, i.version, i.digest,
+        (select json_group_array(r.n) from r where r.own and r.at is not null having count(*) > 0) as here
       ${FROM_IDENTITY}`),
     params,
   };

@@ -3,6 +3,17 @@ import type { ShardMap } from '../catalog/catalog';
 /** What is asked of a KV namespace. */
 export type HintNamespace = Pick<KVNamespace, 'get' | 'put'>;
 
+/** As far as it is used: anybody may write to a KV namespace. */
+function isShardMap(value: unknown): value is ShardMap {
+  const map = value as Partial<ShardMap> | null | undefined;
+  if (!map || typeof map.cluster !== 'string' || !Number.isSafeInteger(map.epoch)) return false;
+  if (!Number.isSafeInteger(map.base) || !Array.isArray(map.shards) || typeof map.keyspaces !== 'object') return false;
+  return (
+    map.shards.every((shard) => typeof shard?.name === 'string') &&
+    Object.values(map.keyspaces ?? {}).every((keyspace) => Array.isArray(keyspace?.ranges))
+  );
+}
+
 /** Told of every operation, for the statistics. */
 export interface HintStoreListener {
   kvRead(): void;
@@ -30,8 +41,8 @@ export class HintStore {
 
   /** Undefined when there is none, or KV does not answer with one. */
   async readMap(): Promise<ShardMap | undefined> {
-    const found = await this.#read(() => this.namespace.get<ShardMap>(this.#mapKey, 'json'));
-    return found && typeof found.cluster === 'string' && Array.isArray(found.shards) ? found : undefined;
+    const found = await this.#read(() => this.namespace.get<unknown>(this.#mapKey, 'json'));
+    return isShardMap(found) ? found : undefined;
   }
 
   writeMap(map: ShardMap): Promise<void> {

@@ -1,6 +1,7 @@
 import { createLRU } from 'lru.min';
 import type { Block } from '../catalog/catalog';
 import { Telemetry } from '../telemetry/counters';
+import type { Demand, GuardRow } from './guard';
 import { HintCache } from './hint-cache';
 import type { RoutingMap } from './routing-map';
 
@@ -47,6 +48,17 @@ export class IsolateState {
     this.versions = new Map();
     this.announced = false;
     for (const { value } of this.#remembered) value.forget();
+  }
+
+  /** What a guard that let a batch pass has said of its shard, and of the keys that have a record there. */
+  learn({ shard, own }: Demand, { version, here }: GuardRow): void {
+    this.learnVersion(shard, version);
+    if (here === null) return;
+    const places: readonly number[] = own.length === 1 ? [0] : JSON.parse(here);
+    for (const at of places) {
+      const key = own[at];
+      if (key) this.hints.set(key.keyspace, key.key, shard);
+    }
   }
 
   learnVersion(shard: string, version: number): void {

@@ -86,7 +86,8 @@ export class Resolver {
   #adopt(map: ShardMap): RoutingMap {
     const { state } = this;
     const known = state.map?.routing;
-    const isSame = known?.map.cluster === map.cluster && known.map.epoch === map.epoch;
+    // Two that ask at once may be answered in the other order.
+    const isSame = known?.map.cluster === map.cluster && known.map.epoch >= map.epoch;
     if (known && known.map.cluster !== map.cluster) state.forget();
     const routing = isSame ? known : new RoutingMap(map);
     state.map = { routing, at: Date.now() };

@@ -78,8 +78,16 @@ export function signalOf(error: unknown): Signal | undefined {
   if (NO_TABLES.test(message)) return { kind: 'identity', name: null, cluster: null };
   const found = RAISED.exec(message);
   if (!found) return undefined;
-  const said = unhex(found[2] ?? '');
-  switch (found[1]) {
+  try {
+    return readSignal(found[1] as string, unhex(found[2] ?? ''));
+  } catch {
+    // Not a text of ours.
+    return undefined;
+  }
+}
+
+function readSignal(kind: string, said: string): Signal {
+  switch (kind) {
     case 'IDENTITY': {
       const [name, cluster] = JSON.parse(said) as [string | null, string | null];
       return { kind: 'identity', name, cluster };

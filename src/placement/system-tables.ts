@@ -55,6 +55,16 @@ export function enrolStatements(cluster: string, { shard, weight, keyspaces }: E
   ];
 }
 
+/** Fails with SHARD_IDENTITY on a database of another name or cluster, and for lack of a table on one that was never told. */
+export const identityCheck = (cluster: string, shard: string): BoundStatement[] => [
+  statement(
+    `select case when name <> ?1 or cluster <> ?2 then ${raise("'SHARD_IDENTITY ' || hex(json_array(name, cluster))")} end
+      from _shard_identity`,
+    shard,
+    cluster,
+  ),
+];
+
 /**
  * A shard that joins later enters the digests of two shards, itself and the anchor that every map has. A scatter by a map
  * that does not know it then does not balance, instead of missing its rows.

@@ -1,0 +1,41 @@
+import type { ShardedConfig } from '../../src';
+
+type Coordinator = NonNullable<ShardedConfig['coordinator']>;
+
+/** A coordinator's namespace, with every call of a method of its objects, in order. */
+export interface CountingCoordinator extends Coordinator {
+  readonly calls: string[];
+}
+
+/**
+ * Counts the RPC calls to the objects of a namespace, and fails those that `failOn` gives an error for. It is a binding of its own: what an isolate remembers of a cluster
+ * hangs on that of its catalog.
+ *
+ * @example
+ * const coordinator = countingCoordinator(env.SHARD_COORDINATOR);
+ * await db.$cluster.shards();
+ * coordinator.calls; // ['map', 'open', 'confirm']
+ */
+export function countingCoordinator(
+  namespace: Coordinator,
+  failOn: (method: string) => Error | undefined = () => undefined,
+): CountingCoordinator {
+  const calls: string[] = [];
+  return {
+    calls,
+    idFromName: (name) => namespace.idFromName(name),
+    get: (id) => {
+      const stub = namespace.get(id) as Record<string, (...args: unknown[]) => unknown>;
+      return new Proxy(stub, {
+        get:
+          (_stub, method: string) =>
+          async (...args: unknown[]) => {
+            calls.push(method);
+            const error = failOn(method);
+            if (error) throw error;
+            return stub[method]?.(...args);
+          },
+      });
+    },
+  };
+}

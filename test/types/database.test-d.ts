@@ -3,6 +3,7 @@ import { drizzle } from 'drizzle-orm/d1';
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { describe, expectTypeOf, it } from 'vitest';
 import { shardedD1, shardedDrizzle } from '../../src';
+import type { ShardCoordinator } from '../../src/workerd';
 
 const users = sqliteTable('users', { id: text('id').primaryKey(), name: text('name').notNull(), age: integer('age') });
 const posts = sqliteTable('posts', { id: text('id').primaryKey(), userId: text('user_id').notNull() });
@@ -12,6 +13,8 @@ const members = sqliteTable('members', { userId: text('user_id'), groupId: text(
 const schema = { users, posts, members, notATable: 1 };
 
 declare const d1: D1Database;
+declare const kv: KVNamespace;
+declare const coordinator: DurableObjectNamespace<ShardCoordinator>;
 const shards = { 'db-east': d1, 'db-west': d1 };
 
 describe('the configuration follows the schema', () => {
@@ -47,6 +50,26 @@ describe('the configuration follows the schema', () => {
     shardedDrizzle({ schema, shards, tables: { posts: { key: 'userId', replicated: true } } });
     // @ts-expect-error: no such strategy
     shardedDrizzle({ schema, shards, strategy: 'astrology' });
+  });
+
+  it('takes where shards are, a strategy for each keyspace, and what holds the catalog', () => {
+    const shardLocations = { 'db-west': { region: 'wnam', priority: 2 }, 'db-east': 'enam' } as const;
+    shardedDrizzle({ schema, shards, strategy: 'location', shardLocations, targetRegion: 'weur' });
+    shardedDrizzle({ schema, shards, strategy: { default: 'hash', tenants: (_key, [first]) => first?.name ?? '' } });
+    shardedDrizzle({ schema, shards, kv, coordinator, control: 'db-east', shardWeights: { 'db-west': 2 } });
+  });
+
+  it('refuses regions, locations and a place of the catalog that do not exist', () => {
+    // @ts-expect-error: no such region
+    shardedDrizzle({ schema, shards, strategy: 'location', shardLocations: { 'db-west': { region: 'mars' } } });
+    // @ts-expect-error: no such shard
+    shardedDrizzle({ schema, shards, shardLocations: { 'db-north': 'weur' } });
+    // @ts-expect-error: no such shard
+    shardedDrizzle({ schema, shards, control: 'db-north' });
+    // @ts-expect-error: a KV namespace is no coordinator
+    shardedDrizzle({ schema, shards, coordinator: kv });
+    // @ts-expect-error: no such region
+    shardedDrizzle({ schema, shards }).$near('mars');
   });
 });
 

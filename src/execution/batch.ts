@@ -1,7 +1,7 @@
 import { UnknownTableError, UnsupportedStatementError } from '../errors';
 import type { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
-import { Doubt } from '../placement/signals';
+import { Doubt, type Refusal } from '../placement/signals';
 import type { Plan } from '../plan/plan';
 import { planTableCopy } from '../plan/plan-statement';
 import type { BoundStatement } from '../sql/bound';
@@ -198,6 +198,15 @@ function batchDemand(
   return { ...demandOf(attempt, shard, [...own.values()], write, all), absent: elsewhere, once: attempt.name };
 }
 
+/** The same part for the shard that has its keys now, if one has them all. */
+async function partAt(attempt: Attempt, part: Part): Promise<Part | undefined> {
+  const own: PlacedKey[] = [];
+  for (const { keyspace, key } of part.demand.own) own.push(...(await attempt.place(keyspace, [key])));
+  const [first] = own;
+  if (!first || own.some(({ shard }) => shard !== first.shard)) return undefined;
+  return { ...part, demand: { ...part.demand, cluster: attempt.cluster, shard: first.shard, own } };
+}
+
 function writeBatch(
   executor: Executor,
   attempt: Attempt,
@@ -211,7 +220,23 @@ function writeBatch(
   const everywhere = routes.filter(({ kind }) => kind === 'broadcast');
   if (parts.length < 2 || (everywhere.length === 0 && !routes.some((route) => route.all))) {
     const { rehearseWrites, moveTimeoutMs } = executor.cluster;
-    return writeParts(executor.shards, parts, { tables, write, rehearse: rehearseWrites && write, moveTimeoutMs });
+    let latest = attempt;
+    const reroute = async (part: Part, refusal: Refusal): Promise<Part | undefined> => {
+      try {
+        latest = await latest.next(refusal, true);
+        return await partAt(latest, part);
+      } catch {
+        // The part's refusal says more than that its keys were not found.
+        return undefined;
+      }
+    };
+    return writeParts(executor.shards, parts, {
+      tables,
+      write,
+      rehearse: rehearseWrites && write,
+      moveTimeoutMs,
+      reroute,
+    });
   }
   const shards = parts.map(({ demand }) => demand.shard);
   const demandAt = (shard: string) => (parts[shards.indexOf(shard)] as Part).demand;

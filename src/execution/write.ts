@@ -27,6 +27,8 @@ export interface WriteOptions {
   readonly rehearse: boolean;
   /** How long a part waits for rows that are being moved, after other parts were written. */
   readonly moveTimeoutMs: number;
+  /** The part for the shard that has its keys now; undefined when they have separated, or cannot be found. */
+  readonly reroute?: (part: Part, refusal: Refusal) => Promise<Part | undefined>;
 }
 
 /** A part that was written, or was refused before anything of it ran, or has failed. */
@@ -61,13 +63,19 @@ export async function writeParts(
   if (others.length === 0) return [await sendPart(shards, first, options)];
   await prepareParts(shards, parts, options);
   const outcomes = await settleParts(shards, parts, options);
-  // A part that is refused for a while, after others have been written, is the same part a little later.
+  // A part that is refused after others have been written is tried again: a little later, or where its keys are now.
   const deadline = Date.now() + options.moveTimeoutMs;
-  for (let round = 1; outcomes.some((one) => 'refusal' in one && one.refusal.signal.kind === 'busy'); round++) {
-    if (Date.now() >= deadline || !outcomes.some((one) => 'results' in one)) break;
+  const left = [...parts];
+  for (let round = 1; outcomes.some((one) => 'refusal' in one) && Date.now() < deadline; round++) {
+    if (!outcomes.some((one) => 'results' in one)) break;
     await pause(jittered(10, round, 250));
     for (const [i, one] of outcomes.entries()) {
-      if ('refusal' in one) [outcomes[i]] = (await settleParts(shards, [parts[i] as Part], options)) as [PartOutcome];
+      if (!('refusal' in one)) continue;
+      const part = left[i] as Part;
+      const next = one.refusal.signal.kind === 'busy' ? part : await options.reroute?.(part, one.refusal);
+      if (!next) return resultsOf(outcomes, options.tables);
+      left[i] = next;
+      [outcomes[i]] = (await settleParts(shards, [next], options)) as [PartOutcome];
     }
   }
   return resultsOf(outcomes, options.tables);

@@ -92,6 +92,17 @@ export async function rowsOnShards(sql: string, ...params: unknown[]): Promise<u
   return found.flat();
 }
 
+/** What a mover does now and then: shards forget where keys went that have gone long ago. */
+export async function collect(d1: D1Database): Promise<void> {
+  await write(d1, "delete from _shard_moves where side <> 'pin'");
+  await write(d1, 'update _shard_identity set version = version + 1');
+  await write(
+    d1,
+    `delete from _shard_keys as k where at <> (select name from _shard_identity) and move > 0
+      and not exists (select 1 from _shard_slots s where s.keyspace = k.keyspace and k.slot between lo and hi)`,
+  );
+}
+
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Where a mover can stand still: before its first step, and after each. */

@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { slotOf } from '../../src/placement/slots';
+import { InterceptedD1 } from '../support/intercepted-d1';
 import {
   atEachStop,
   begin,
+  collect,
   databases,
   failureOf,
   fill,
@@ -128,6 +130,22 @@ describe('a key that was claimed and not written', () => {
     await write(wanting('s2'), INSERT, 'new');
     await write(router(), "update users set n = 2 where id = 'new'");
     expect(await placesOf('new')).toEqual([['s1', 2]]);
+  });
+
+  it('is not missed when it is written, and moves on after its home has named the shard', async () => {
+    await write(router(), INSERT, 'new');
+    let moved = false;
+    const s1 = new InterceptedD1(databases().s1, async (_call, run) => {
+      if (!moved) {
+        moved = true;
+        await (await begin({ key: 'new' }, 's2')).finish();
+        await collect(databases().s1);
+      }
+      return run();
+    });
+    const d1 = router({ shards: { ...databases(), s1 } });
+    expect(await rows(d1, USER, 'new')).toEqual([[1]]);
+    expect(moved).toBe(true);
   });
 
   it('can be moved before that', async () => {

@@ -6,6 +6,7 @@ import { faultyD1 } from '../support/faulty-d1';
 import { InterceptedD1 } from '../support/intercepted-d1';
 import {
   begin,
+  collect,
   databases,
   fill,
   MOVING,
@@ -29,17 +30,6 @@ const move = async (kind: keyof typeof SCOPES, to: 's0' | 's1' | 's2') => {
   await mover.finish();
   return mover;
 };
-/** What a mover does now and then: shards forget where keys went that have gone long ago. */
-async function collect(d1: D1Database): Promise<void> {
-  await write(d1, "delete from _shard_moves where side <> 'pin'");
-  await write(d1, 'update _shard_identity set version = version + 1');
-  await write(
-    d1,
-    `delete from _shard_keys as k where at <> (select name from _shard_identity) and move > 0
-      and not exists (select 1 from _shard_slots s where s.keyspace = k.keyspace and k.slot between lo and hi)`,
-  );
-}
-
 beforeEach(async () => {
   await makeTables();
   await fill(router());
@@ -185,6 +175,13 @@ describe('a move that begins between the rehearsal of a write and the write', ()
     const found = await rowsOnShards("select user_id from posts where id like 'x%'");
     const places = { [STAYING]: 's0', [MOVING]: 's1', [ON_S1]: 's1' };
     expect(found.map(([shard, id]) => [id, shard]).sort()).toEqual(Object.entries(places).sort());
+  });
+
+  it('a batch on several shards waits, and is applied on all of them', async () => {
+    const d1 = await freezing({ crossShardBatch: 'per-shard' }, 100);
+    const ids = [MOVING, ON_S1];
+    await d1.batch(ids.map((id) => d1.prepare('update users set n = n + 100 where id = ?').bind(id)));
+    for (const id of ids) expect(await rows(router(), USER, id)).toEqual([[numberOf(id) + 100]]);
   });
 
   it('it waits as long as moveTimeout says', async () => {

@@ -64,7 +64,7 @@ describe.each([
     `${count} under %s: one row each, on one shard, found by both`,
     { timeout: 20_000 },
     async (_name, options) => {
-      const kv = chaoticKv(env.KV, { seed: count });
+      const kv = chaoticKv(env.KV, { seed: count, loses: 0.7 });
       const fleet = new Fleet(place, kv);
       const keys = keysOf('u', count);
       const a = open(fleet.isolate(), { ...options, ...PATIENCE });
@@ -113,7 +113,8 @@ describe.each([
       );
       const found = await all(lookups.map(({ db, id }) => select(db).where(eq(users.id, id))));
       expect(found).toEqual(lookups.map(({ id }) => [{ id }]));
-      if (options.strategy !== 'hash')
+      // With many keys, all of it has happened.
+      if (count === 200 && options.strategy !== 'hash')
         expect(Math.min(...Object.values(kv.happened)), JSON.stringify(kv.happened)).toBeGreaterThan(0);
     },
   );
@@ -645,7 +646,7 @@ describe('KV', () => {
     const listed = await env.KV.list({ prefix: `sharded-drizzle:${fleet.cluster}:key:` });
     expect(listed.keys).toHaveLength(12);
     for (const { expiration } of listed.keys) expect(expiration).toBeGreaterThan(Date.now() / 1000);
-    await open(fleet.isolate()).insert(users).values(keysOf('home', 5).map(row));
+    await open(fleet.isolate(), { strategy: owner }).insert(users).values(keysOf('home', 5).map(row));
     expect((await env.KV.list({ prefix: `sharded-drizzle:${fleet.cluster}:key:` })).keys).toHaveLength(12);
   });
 });

@@ -90,7 +90,7 @@ describe('new keys', () => {
     expect(await placesOf('new')).toEqual([['s1', 2]]);
   });
 
-  it('can be inserted wherever the mover of their slot stands still', async () => {
+  it('can be inserted wherever the mover of their slot stands still', { timeout: 30_000 }, async () => {
     const ids = newOn('s0', 24, inMovingSlots);
     const routers = (['s0', 's1', 's2'] as const).map(wanting);
     await rows(routers[0] as D1Database, 'select count(*) from users');
@@ -130,6 +130,11 @@ describe('a key that was claimed and not written', () => {
     await write(wanting('s2'), INSERT, 'new');
     await write(router(), "update users set n = 2 where id = 'new'");
     expect(await placesOf('new')).toEqual([['s1', 2]]);
+    // From now on that shard says itself that it has the key.
+    expect(await rowsOnShards("select at from _shard_keys where key = 'new' and at = 's1'")).toContainEqual([
+      's1',
+      's1',
+    ]);
   });
 
   it('is not missed when it is written, and moves on after its home has named the shard', async () => {

@@ -88,7 +88,9 @@ beforeEach(async () => {
   await fill(router());
 });
 
-describe('a database that is another than its binding says: SHARD_IDENTITY, and nothing is read or written', () => {
+describe('a database that is another than its binding says: SHARD_IDENTITY, and nothing is read or written', {
+  timeout: 30_000,
+}, () => {
   const refused = { code: 'SHARD_IDENTITY' };
   const everything = { ...OVER_ALL, ...BY_KEY };
 
@@ -141,7 +143,7 @@ describe('a database that is another than its binding says: SHARD_IDENTITY, and 
   });
 });
 
-describe('a shard of the map without a binding: MISSING_SHARD, never a part of the rows', () => {
+describe('a shard of the map without a binding: MISSING_SHARD, never a part of the rows', { timeout: 30_000 }, () => {
   const refused = { code: 'MISSING_SHARD', shard: 's2' };
   const two = () => {
     const { s0, s1 } = databases();

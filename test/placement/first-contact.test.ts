@@ -321,15 +321,19 @@ describe.each(PLACES)('a shard that appears in the configuration later, the cata
   });
 
   it('stays `adding` also where only a rule says that a table is a reference table', async () => {
-    const rules = { countries: { replicated: true } } as const;
+    const config = { tables: { countries: { replicated: true } }, strategy: 'round-robin' } as const;
     const fleet = new Fleet(place);
-    const old = shardedD1({ ...fleet.isolate().config, tables: rules });
-    await old.prepare("insert into countries (code) values ('de')").run();
-    const next = shardedD1({ ...fleet.isolate(4).config, tables: rules });
-    expect(await next.prepare('select code from countries').raw()).toEqual([['de']]);
+    const old = shardedD1({ ...fleet.isolate().config, ...config });
+    await old.prepare("insert into countries (code, name) values ('de', 'Germany')").run();
+    const next = shardedD1({ ...fleet.isolate(4).config, ...config });
+    const keys = keysOf('u', 8);
+    for (const id of keys) await next.prepare("insert into users (id, name) values (?, 'de')").bind(id).run();
     expect(await fleet.catalog("select state from _shard_catalog_shards where name = 's3'")).toEqual([
       { state: 'adding' },
     ]);
+    // Else a join there would miss the rows that are not there.
+    const join = 'select u.id, c.name from users u join countries c on c.code = u.name where u.id = ?';
+    for (const id of keys) expect(await next.prepare(join).bind(id).raw()).toEqual([[id, 'Germany']]);
   });
 });
 

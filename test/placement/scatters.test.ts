@@ -226,6 +226,7 @@ describe('a write to all rows whose pins are taken away', () => {
 
   it('begins again when all have lost theirs', async () => {
     expect((await write(losing('s0', 's1', 's2'), ADD)).meta.changes).toBe(30);
+    expect(await rowsOnShards("select id from _shard_moves where side = 'pin'")).toEqual([]);
     expect(await rows(router(), 'select min(n), max(n) from users')).toEqual([[100, 129]]);
   });
 

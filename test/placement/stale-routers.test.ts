@@ -73,6 +73,20 @@ describe('a router that knows an old place', () => {
     expect(await rowsOnShards('select n from users where id = ?', MOVING)).toEqual([['s2', 1000]]);
   });
 
+  it('forgets the old place when the key is on its home again', async () => {
+    const { shards, total } = countingShards(databases());
+    await move('a key', 's1');
+    const d1 = router({ shards });
+    expect(await rows(d1, USER, MOVING)).toEqual(ITS_ROW);
+    await move('a key', 's0');
+    await collect(databases().s1);
+    for (const calls of [2, 1]) {
+      total.reset();
+      expect(await rows(d1, USER, MOVING)).toEqual(ITS_ROW);
+      expect(total.calls).toBe(calls);
+    }
+  });
+
   it('also in a list of keys, when another shard says first that it is not settled', async () => {
     await move('a key', 's2');
     const s2 = faultyD1(databases().s2, { latency: 20 });

@@ -106,6 +106,12 @@ export interface ShardedConfig<
   /** How long a statement waits for rows that are being moved, in milliseconds. Default 10,000. */
   moveTimeout?: number;
   /**
+   * What becomes of your triggers when rows are moved: `fire` runs them for the rows that leave one database and arrive in
+   * another (full-text tables and counters need that), `silent` does not (logs). One answer for all, or one for each
+   * trigger by its name. A move of tables with a trigger that has no answer is refused.
+   */
+  moveTriggers?: 'fire' | 'silent' | Record<string, 'fire' | 'silent'>;
+  /**
    * Repeat a write whose answer was lost without the risk of applying it twice. Default false. It costs each write two or
    * three more rows written, in the same round trip.
    */

@@ -204,3 +204,20 @@ export class MoveInProgressError extends ShardedDrizzleError {
     super('MOVE_IN_PROGRESS', message, { remedy: 'Try again, or raise `moveTimeout`.', ...details });
   }
 }
+
+/** Rows cannot be moved safely, or not now; the message says why. Nothing was changed. */
+export class MoveRefusedError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('MOVE_REFUSED', message, details);
+  }
+}
+
+/** A row that would be moved has a value that a row of the target has already, in a UNIQUE column. Nothing was moved. */
+export class MoveConflictError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('MOVE_CONFLICT', message, {
+      remedy: 'Change or delete one of the two rows, then move again.',
+      ...details,
+    });
+  }
+}

@@ -11,6 +11,7 @@ import { type ClusterStats, clusterStats } from './execution/stats';
 import type { Casing } from './layout/column-name';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
 import { renderSql } from './layout/render-sql';
+import { ClusterMoves, type JobResult } from './moves/cluster-moves';
 import type { PlacedKey } from './placement/guard';
 import { canonicalKey } from './placement/key';
 import { pointOf, type Region, type Whereabouts } from './placement/regions';
@@ -54,6 +55,26 @@ export interface ClusterApi<TShard extends string = string> {
    * @throws ShardQueryError when a shard does not answer, or lacks a table.
    */
   stats(): Promise<ClusterStats>;
+  /**
+   * Moves every row of a key, in all tables of its keyspace, to another shard while it is in use. Reads never wait; writes to
+   * the key wait while its rows are copied. Without an error all rows are there; with one, all are where they were.
+   *
+   * @param keyspace Default `default`.
+   * @example
+   * await db.$cluster.reassign('user-123', 'db-west');
+   * @throws MoveConflictError when a row there has the same value in a UNIQUE column; MoveRefusedError when it would not be
+   * safe, with the reason; MoveInProgressError when another move of the key is under way.
+   */
+  reassign(key: string | number | bigint, to: TShard, keyspace?: string): Promise<JobResult>;
+  /** The same as {@link ClusterApi.reassign}. */
+  reassignShard(key: string | number | bigint, to: TShard, keyspace?: string): Promise<JobResult>;
+  /**
+   * Moves all keys of some slots that have no place of their own to another shard, some thousand rows at a time.
+   *
+   * @param slots Both ends included, from 0 to 16383. `db.$cluster.shards()` tells who owns how many.
+   * @throws MoveConflictError, MoveRefusedError, MoveInProgressError; the slots that were moved by then stay there.
+   */
+  moveSlots(slots: { lo: number; hi: number }, to: TShard, keyspace?: string): Promise<JobResult>;
 }
 
 /** What `shardedDrizzle` adds to Drizzle's own database object. */
@@ -148,6 +169,9 @@ function build<
     plain.set(name, known);
     return known;
   };
+  const moves = new ClusterMoves(cluster);
+  const reassign: ClusterApi<TShard>['reassign'] = (key, to, keyspace = DEFAULT_KEYSPACE) =>
+    moves.reassign(key, to, keyspace);
   const helpers: ShardedHelpers<Database, TShard> = {
     $shard,
     $forKey: async (key, keyspace = DEFAULT_KEYSPACE) => $shard(await ownerOf(cluster, keyspace, key)),
@@ -156,6 +180,9 @@ function build<
     $cluster: {
       shards: () => shardsOf<TShard>(cluster),
       stats: () => clusterStats(cluster.executor),
+      reassign,
+      reassignShard: reassign,
+      moveSlots: (slots, to, keyspace = DEFAULT_KEYSPACE) => moves.moveSlots(slots, to, keyspace),
     },
     $explain: (query) => explain(cluster, query, casing),
   };

@@ -1,3 +1,5 @@
+import type { MoveJournal } from './journal';
+
 /** A database of the cluster, as the catalog knows it. */
 export interface ShardInfo {
   name: string;
@@ -92,7 +94,7 @@ export interface Block {
  * All operations may be repeated after a lost answer: `open` and `confirm` change nothing the second time, `block` and
  * `sequence` at worst leave a gap.
  */
-export interface Catalog {
+export interface Catalog extends MoveJournal {
   /**
    * Creates the cluster on first contact, registers shards and keyspaces that are new, takes over what is given otherwise
    * than before, and gives the view.

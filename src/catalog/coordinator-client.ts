@@ -1,15 +1,13 @@
 import type { Catalog } from './catalog';
-import { checkBlockRequest, checkOpenRequest } from './check-request';
+import { catalogThrough, type OperationName, programOf } from './operations';
 
 /** An error goes back as a value: thrown over RPC, the runtime would report it as uncaught although the caller sees it. */
 export type Answer<T> = { value: T } | { error: string };
 
-/** {@link Catalog} on both sides of the RPC. */
-export type RemoteCatalog = {
-  [Name in keyof Catalog]: (
-    ...args: Parameters<Catalog[Name]>
-  ) => Answer<Awaited<ReturnType<Catalog[Name]>>> | Promise<Answer<Awaited<ReturnType<Catalog[Name]>>>>;
-};
+/** A `ShardCoordinator` on both sides of the RPC. */
+export interface RemoteCatalog {
+  call(name: OperationName, args: readonly unknown[]): Answer<unknown> | Promise<Answer<unknown>>;
+}
 
 /** The binding of `ShardCoordinator`, as far as it is used. The class itself needs `cloudflare:workers`, which only workerd has. */
 export interface CoordinatorNamespace {
@@ -27,32 +25,13 @@ export interface CoordinatorNamespace {
  * const catalog = coordinatorCatalog(env.SHARD_COORDINATOR);
  */
 export function coordinatorCatalog(namespace: CoordinatorNamespace, name = 'default'): Catalog {
-  // A stub that has thrown may stay broken, so each call takes a new one; getting it does no I/O.
-  const stub = () => namespace.get(namespace.idFromName(name)) as RemoteCatalog;
-  return {
-    async open(request) {
-      // Here as well as there: an error that went through RPC has lost its class.
-      checkOpenRequest(request);
-      return unwrap(await stub().open(request));
-    },
-    async map() {
-      return unwrap(await stub().map());
-    },
-    async confirm(done) {
-      return unwrap(await stub().confirm(done));
-    },
-    async block(counter, size, atLeast) {
-      checkBlockRequest(size, atLeast);
-      return unwrap(await stub().block(counter, size, atLeast));
-    },
-    async sequence(name, size, atLeast) {
-      checkBlockRequest(size, atLeast);
-      return unwrap(await stub().sequence(name, size, atLeast));
-    },
-  };
-}
-
-function unwrap<T>(answer: Answer<T>): T {
-  if ('error' in answer) throw new Error(answer.error);
-  return answer.value;
+  return catalogThrough(async (operation, args) => {
+    // Here as well as there: an error that went through RPC has lost its class.
+    programOf(operation, args);
+    // A stub that has thrown may stay broken, so each call takes a new one; getting it does no I/O.
+    const stub = namespace.get(namespace.idFromName(name)) as RemoteCatalog;
+    const answer = await stub.call(operation, args);
+    if ('error' in answer) throw new Error(answer.error);
+    return answer.value;
+  });
 }

@@ -1,12 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
-import type { Block, CatalogView, Enrolled, OpenRequest } from './catalog';
-import { confirmProgram } from './confirm';
 import type { Answer, RemoteCatalog } from './coordinator-client';
-import { blockProgram, sequenceProgram } from './numbers';
-import { openProgram } from './open';
+import { isOperation, programOf } from './operations';
 import type { Program } from './program';
 import { CATALOG_TABLES } from './tables';
-import { mapProgram } from './view';
 
 type SqlRow = Record<string, SqlStorageValue>;
 
@@ -32,34 +28,16 @@ export class ShardCoordinator extends DurableObject implements RemoteCatalog {
     });
   }
 
-  /** See {@link Catalog.open}. */
-  open(request: OpenRequest): Answer<CatalogView> {
-    return this.#run(openProgram(request));
+  /** Runs one operation of the {@link Catalog}, by its name. */
+  call(name: string, args: readonly unknown[]): Answer<unknown> {
+    if (!isOperation(name)) return { error: `The coordinator knows no operation ${name}.` };
+    return this.#run(() => programOf(name, args));
   }
 
-  /** See {@link Catalog.map}. */
-  map(): Answer<CatalogView | undefined> {
-    return this.#run(mapProgram);
-  }
-
-  /** See {@link Catalog.confirm}. */
-  confirm(done: Enrolled[]): Answer<CatalogView> {
-    return this.#run(confirmProgram(done));
-  }
-
-  /** See {@link Catalog.block}. */
-  block(counter: string, size: number, atLeast?: number): Answer<Block> {
-    return this.#run(blockProgram(counter, size, atLeast));
-  }
-
-  /** See {@link Catalog.sequence}. */
-  sequence(name: string, size: number, atLeast?: number): Answer<Block | undefined> {
-    return this.#run(sequenceProgram(name, size, atLeast));
-  }
-
-  #run<T>({ statements, read }: Program<T>): Answer<T> {
+  #run<T>(make: () => Program<T>): Answer<T> {
     const { storage } = this.ctx;
     try {
+      const { statements, read } = make();
       const value = storage.transactionSync(() =>
         read(statements.map(({ sql, params }) => storage.sql.exec<SqlRow>(sql, ...params).toArray())),
       );

@@ -39,7 +39,10 @@ function giveProgram(name: string, size: number, atLeast?: number): Program<Bloc
     const next = Number(row.next);
     return { from: next - size, to: next - 1 };
   };
-  if (atLeast === undefined) return { statements: [{ sql: GIVE_IF_BEGUN, params: [name, String(size)] }], read };
+  if (atLeast === undefined) {
+    const statements = [{ sql: GIVE_IF_BEGUN, params: [name, String(size)] }];
+    return { statements, read, whenEmpty: { answer: undefined } };
+  }
   // The lowest number that may be given. 2^53, after the last safe integer, is exact too, and the table's check refuses it.
   const first = Math.max(atLeast, 0) + 1;
   return { statements: [{ sql: GIVE, params: [name, String(first), String(size)] }], read };

@@ -1,4 +1,5 @@
 import type { Catalog } from './catalog';
+import { catalogThrough, type OperationName } from './operations';
 
 /** Told of every call, for the statistics. */
 export interface CatalogListener {
@@ -16,21 +17,16 @@ export function observedCatalog(
   listener: CatalogListener,
   repeat: <T>(run: () => Promise<T>) => Promise<T>,
 ): Catalog {
-  const call = <T>(run: () => Promise<T>): Promise<T> =>
+  const call = catalog as unknown as Record<OperationName, (...args: readonly unknown[]) => Promise<unknown>>;
+  return catalogThrough((name, args) =>
     repeat(async () => {
       listener.catalogCall();
       try {
-        return await run();
+        return await call[name](...args);
       } catch (error) {
         listener.catalogFailure();
         throw error;
       }
-    });
-  return {
-    open: (request) => call(() => catalog.open(request)),
-    map: () => call(() => catalog.map()),
-    confirm: (done) => call(() => catalog.confirm(done)),
-    block: (counter, size, atLeast) => call(() => catalog.block(counter, size, atLeast)),
-    sequence: (name, size, atLeast) => call(() => catalog.sequence(name, size, atLeast)),
-  };
+    }),
+  );
 }

@@ -27,15 +27,29 @@ export const CATALOG_TABLES: readonly string[] = [
     name text primary key, next integer not null,
     constraint counter_exhausted check (next between 1 and 9007199254740992)) without rowid`,
   // The journal of moves. `request` makes a repeated journal entry the same row; autoincrement, because shards refuse
-  // an id below their floor, so that an id must never come back after its row was collected. A key's move locks its
-  // slot: lo = hi = the slot. `from` of a key's move is unset until its home shard was asked.
+  // an id below their floor, so that an id must never come back after its row was collected. A move of keys locks the
+  // slots that they lie in. Its `from` is unset until its home shard was asked.
   `create table if not exists _shard_catalog_moves (
-    id integer primary key autoincrement, request text not null unique, keyspace text not null,
-    lo integer not null, hi integer not null, key text, "from" text, "to" text not null, weight integer not null,
-    state text not null default 'open' check (state in ('open', 'done', 'aborted')),
-    started integer not null default (unixepoch()), finished integer, error text)`,
+    id integer primary key autoincrement, request text not null unique, job integer not null, kind text not null,
+    keyspace text not null, lo integer not null, hi integer not null, key text, "from" text, "to" text not null,
+    weight integer not null, state text not null default 'open' check (state in ('open', 'done', 'aborted')),
+    phase text not null default 'journal', rows integer not null default 0, bytes integer not null default 0,
+    started integer not null, finished integer, error text)`,
   `create index if not exists _shard_catalog_moves_open on _shard_catalog_moves (keyspace, lo, hi) where state = 'open'`,
+  // What holds moves off: a migration.
+  `create table if not exists _shard_catalog_holds (by text primary key, until integer not null) without rowid`,
+  // `spec`, `steps` and `options` are JSON; `at` is the first step that is not done, `cursor` the first slot within it.
+  `create table if not exists _shard_catalog_jobs (
+    id integer primary key autoincrement, request text not null unique, kind text not null, spec text not null,
+    steps text not null, options text not null, at integer not null default 0, cursor integer not null default 0,
+    state text not null default 'running' check (state in ('running', 'paused', 'done', 'cancelled', 'failed')),
+    rows integer not null default 0, bytes integer not null default 0, moves integer not null default 0,
+    total_rows integer not null default 0, started integer not null, finished integer, error text,
+    driver text, leased_until integer not null default 0)`,
 ];
+
+/** Unix time in milliseconds, in SQL. */
+export const NOW_MS = "cast(unixepoch('subsec') * 1000 as integer)";
 
 /** Says that {@link CATALOG_TABLES} are not there yet, in the words of SQLite within those of D1. */
 export const isMissingTable = (error: unknown): boolean =>

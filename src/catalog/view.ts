@@ -16,7 +16,11 @@ const READ_VIEW: readonly Statement[] = [
 ].map((sql) => ({ sql, params: [] }));
 
 /** `Catalog.map`. */
-export const mapProgram: Program<CatalogView | undefined> = { statements: READ_VIEW, read: readView };
+export const mapProgram: Program<CatalogView | undefined> = {
+  statements: READ_VIEW,
+  read: readView,
+  whenEmpty: { answer: undefined },
+};
 
 /** Writes to a cluster that is there by the end of them, and the view that they lead to. */
 export function changeProgram(changes: readonly Statement[]): Program<CatalogView> {

@@ -1,11 +1,12 @@
 import type { Catalog, OpenRequest } from '../catalog/catalog';
 import { coordinatorCatalog } from '../catalog/coordinator-client';
-import { D1Catalog } from '../catalog/d1-catalog';
+import { d1Catalog } from '../catalog/d1-catalog';
 import { observedCatalog } from '../catalog/observed-catalog';
 import type { QueryEvent, ShardedConfig } from '../config';
 import { ConfigError } from '../errors';
 import { Layout } from '../layout/layout';
 import { DEFAULT_KEYSPACE } from '../layout/placement-rules';
+import { type MoveSpec, specOf } from '../moves/spec';
 import { enrolPending } from '../placement/enrol';
 import type { Demand, GuardRow } from '../placement/guard';
 import { HintStore } from '../placement/hint-store';
@@ -25,6 +26,8 @@ export interface ReadyCluster {
   readonly databases: ReadonlyMap<string, D1Database>;
   readonly executor: Executor;
   readonly onQuery: ((event: QueryEvent) => void) | undefined;
+  /** What the configuration says of the tables, for moves. */
+  readonly moveSpec: () => MoveSpec;
   /** The same cluster for requests that come from somewhere. */
   readonly near: (point: Point | undefined) => ReadyCluster;
   /** The same cluster over sessions of its databases. */
@@ -55,6 +58,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     telemetry,
     verified: new Set<string>(),
     primaries: databases,
+    noting: state.noting,
     learn: (demand: Demand, row: GuardRow) => state.learn(demand, row),
   };
   const shards = new ShardSet(databases, options);
@@ -90,6 +94,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
   const near = (point: Point | undefined): ReadyCluster => ({
     databases,
     onQuery: config.onQuery,
+    moveSpec: () => specOf(layout, config.moveTriggers),
     executor: new Executor(cluster, shards, point),
     near,
     session: (start) => {
@@ -146,7 +151,7 @@ function keyspacesOf(layout: Layout): string[] {
 
 function catalogOf(config: ShardedConfig, name: string): Catalog {
   const { coordinator } = config;
-  if (!coordinator) return new D1Catalog(controlOf(config));
+  if (!coordinator) return d1Catalog(controlOf(config));
   if (typeof coordinator.idFromName !== 'function') {
     throw new ConfigError('`coordinator` is no namespace of a Durable Object.', {
       remedy: 'Export ShardCoordinator from the Worker, bind it in wrangler.toml, and pass env.SHARD_COORDINATOR.',

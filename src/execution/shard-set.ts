@@ -1,6 +1,6 @@
 import { ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
 import { newName } from '../placement/attempt';
-import { type Demand, type GuardRow, guardStatement } from '../placement/guard';
+import { type Demand, type GuardRow, guardStatement, noteStatement } from '../placement/guard';
 import { joinRefusals, Refusal, type Signal, signalOf } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
 import type { Telemetry } from '../telemetry/counters';
@@ -45,6 +45,8 @@ export interface ShardSetOptions {
   readonly primaries: ReadonlyMap<string, ShardClient>;
   /** Shards that have once said who they are: their bindings are right. */
   readonly verified: Set<string>;
+  /** Shards on which keys are being listed for a move, as far as this isolate has met it. */
+  readonly noting: { has(shard: string): boolean; add(shard: string): void };
   /** Told of what a guard said of its shard. */
   readonly learn: (demand: Demand, row: GuardRow) => void;
 }
@@ -102,11 +104,25 @@ export class ShardSet {
    * @throws Refusal when the shard is not what `demand` says; nothing was run.
    */
   async guarded(demand: Demand, statements: readonly BoundStatement[], purpose: Purpose): Promise<Answer> {
+    const { noting } = this.options;
+    const isKeyed = demand.write && demand.own.length > 0;
+    if (isKeyed && noting.has(demand.shard)) return this.#guarded({ ...demand, notes: true }, statements, purpose);
+    try {
+      return await this.#guarded(demand, statements, purpose);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.signal.kind !== 'noting') throw error;
+      noting.add(demand.shard);
+      return this.#guarded({ ...demand, notes: true }, statements, purpose);
+    }
+  }
+
+  async #guarded(demand: Demand, statements: readonly BoundStatement[], purpose: Purpose): Promise<Answer> {
     const { shard } = demand;
     const sql = statements[0]?.sql ?? '';
     const isOnce = purpose.write && this.options.exactlyOnce;
     const once = isOnce ? onceStatements(demand.once ?? newName(), statements) : undefined;
-    const batch = [guardStatement(demand), ...(once?.statements ?? statements)];
+    const before = demand.notes ? [guardStatement(demand), noteStatement(demand.own)] : [guardStatement(demand)];
+    const batch = [...before, ...(once?.statements ?? statements)];
     let tries = 0;
     const results = await this.on(shard, sql, { ...purpose, repeatable: isOnce }, async (client) => {
       try {
@@ -119,14 +135,15 @@ export class ShardSet {
           once &&
           (once.isApplied(error) || (signal && tries > 1)) &&
           (await once.answers(this.options.primaries.get(shard) ?? client, shard, purpose.tables));
-        if (applied) return applied;
+        if (applied) return demand.notes ? applied.toSpliced(1, 0, applied[1] as D1Result) : applied;
         throw signal ? refusalOf(demand, signal, error) : error;
       }
     });
     const guard = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
     this.options.learn(demand, guard);
     this.options.verified.add(shard);
-    return { ...guard, results: once ? once.pick(results.slice(1)) : results.slice(1) };
+    const own = results.slice(before.length);
+    return { ...guard, results: once ? once.pick(own) : own };
   }
 
   /**

@@ -4,7 +4,7 @@ import { splitCommas } from '../sql/reader';
 import { foldName, isName, isOp, isWord, type Token, tokenize } from '../sql/tokens';
 import { affinityOf, type Column, type TableShape } from './table';
 
-interface ColumnRow {
+export interface ColumnRow {
   name: string;
   type: string;
   pk: number;
@@ -12,7 +12,7 @@ interface ColumnRow {
   dflt_value: string | null;
 }
 
-interface IndexRow {
+export interface IndexRow {
   index: string;
   column: string | null;
 }
@@ -45,7 +45,16 @@ export async function discoverTable(d1: Pick<D1Database, 'prepare' | 'batch'>, n
       remedy: 'Query its tables, for instance through db.$with().',
     });
   }
-  const rows = columns.results.filter((row) => row.hidden !== 1);
+  return shapeOf(found, columns.results, indexes.results);
+}
+
+/** The shape of a table by what SQLite's pragmas and its CREATE TABLE say. */
+export function shapeOf(
+  found: { readonly name: string; readonly sql: string },
+  columns: readonly ColumnRow[],
+  indexes: readonly IndexRow[],
+): TableShape {
+  const rows = columns.filter((row) => row.hidden !== 1);
   const keys = rows.filter((row) => row.pk > 0).sort((a, b) => a.pk - b.pk);
   const [single, ...more] = keys;
   const ddl = tokenize(found.sql ?? '');
@@ -57,7 +66,7 @@ export async function discoverTable(d1: Pick<D1Database, 'prepare' | 'batch'>, n
     name: found.name,
     columns: rows.map((row) => toColumn(row, collations, isStrict)),
     primaryKey: keys.map((row) => row.name),
-    uniques: uniquesOf(indexes.results),
+    uniques: uniquesOf(indexes),
     foreignKeys: [],
     rowidAlias: isAlias ? single.name : undefined,
   };

@@ -1,6 +1,17 @@
 import type { BoundStatement } from '../sql/bound';
 import { quoteName } from '../sql/tokens';
-import { BUSY, FROM_IDENTITY, IDENTITY, IS_OTHER, NOT_OWNER, owns, type PlacedKey, raise, released } from './guard';
+import {
+  BUSY,
+  FROM_IDENTITY,
+  frozen,
+  IDENTITY,
+  IS_OTHER,
+  NOT_OWNER,
+  owns,
+  type PlacedKey,
+  raise,
+  released,
+} from './guard';
 
 /** A new key, and where its strategy wants it. `shard` is its home, which decides. */
 export interface Claim extends PlacedKey {
@@ -45,8 +56,6 @@ export function claimStatements(
     `(select key as n, value->>0 as k, value->>1 as s, value->>2 as wanted from json_each(?${at}))`;
   const unrecorded = 'not exists (select 1 from _shard_keys t where t.keyspace = ?3 and t.key = j.k)';
   const lost = `not ${owns('?3', 'j.s')}`;
-  const frozen = `m.keyspace = ?3 and m.phase in ('frozen', 'landed')
-    and case when m.key is not null then m.key = j.k else j.s between m.lo and m.hi end`;
   const rowless = columns.map(
     ({ table, column }) => `not exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.k)`,
   );
@@ -56,7 +65,7 @@ export function claimStatements(
         when exists (select 1 from ${keys(4)} j where ${lost}) then coalesce(
           ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(j.n, m.peer, 1, i.version))) from ${keys(4)} j
             join _shard_moves m on ${released('?3', 'j.s')} where ${lost} having count(*) > 0)`)}, ${NOT_OWNER})
-        when exists (select 1 from ${keys(4)} j join _shard_moves m on ${frozen} where ${unrecorded}) then ${BUSY}
+        when exists (select 1 from ${keys(4)} j where ${unrecorded} and ${frozen('?3', 'j.k', 'j.s', 'null')}) then ${BUSY}
         when ${TABLE_LIST} is not ?5 then ${raise("'SHARD_TABLES'")}
         end as guard, i.version, i.digest ${FROM_IDENTITY}`,
       params: [shard, cluster, keyspace, list, tables],

@@ -32,6 +32,8 @@ export interface Demand {
    * again under the same name.
    */
   readonly once?: string;
+  /** The batch notes its keys: see {@link noteStatement}. */
+  readonly notes?: boolean;
   /** What its digest must be; set where this shard alone answers for all. */
   readonly digest?: number;
 }
@@ -52,6 +54,7 @@ export const raise = (text: string): string => `json_extract('{}', ${text})`;
 export const IDENTITY = raise("'SHARD_IDENTITY ' || hex(json_array(i.name, i.cluster))");
 export const NOT_OWNER = raise("'SHARD_NOT_OWNER ' || hex(i.version)");
 export const BUSY = raise("'SHARD_BUSY'");
+const NOTING = raise("'SHARD_NOTING'");
 const UNBALANCED = raise("'SHARD_UNBALANCED'");
 /** The slot's range, if one covers it, is the last that begins at or before it. */
 export const owns = (keyspace: string, slot: string): string =>
@@ -60,9 +63,27 @@ export const IS_OTHER = 'i.name is not ?1 or i.cluster is not ?2';
 export const FROM_IDENTITY = 'from (select 1) left join _shard_identity i on i.one = 1';
 
 /** Whether a move has frozen the key, or landed it and is not through; only then writes have to wait. */
-const frozen = (keyspace: string, key: string, slot: string, at: string): string =>
+export const frozen = (keyspace: string, key: string, slot: string, at: string): string =>
   `exists (select 1 from _shard_moves m where m.keyspace = ${keyspace} and m.phase in ('frozen', 'landed')
-    and case when m.key is not null then m.key = ${key} else ${at} is null and ${slot} between m.lo and m.hi end)`;
+    and case m.kind when 'slots' then ${at} is null and ${slot} between m.lo and m.hi
+      else exists (select 1 from _shard_move_keys c where c.move = m.id and c.key = ${key}) end)`;
+
+/** How much longer routers go on noting than a note counts for a move: clocks may differ, and step back. */
+const NOTE_GRACE_SECONDS = 60;
+
+/**
+ * Whether the keys of this slot are being listed for a move. A write that may make a new key has to note it in its own batch,
+ * or its row would be left behind.
+ */
+const noting = (keyspace: string, slot: string): string =>
+  `exists (select 1 from _shard_moves m where m.side = 'note' and m.keyspace = ${keyspace} and ${slot} between m.lo and m.hi
+    and m.expires + ${NOTE_GRACE_SECONDS} >= unixepoch())`;
+
+/** What a write adds to its batch on a shard whose keys are being listed; it does nothing for other keys. */
+export const noteStatement = (keys: readonly Key[]): BoundStatement => ({
+  sql: NOTE,
+  params: [JSON.stringify(keys.map(({ keyspace, key, slot }) => [keyspace, key, slot]))],
+});
 
 /**
  * SHARD_MOVED carries `[place in the list, shard, how]` of each key. How: 0, a record on a shard that once had the key; 1, all
@@ -72,7 +93,7 @@ export const MOVED_BY = { record: 0, slot: 1, home: 2 } as const;
 
 /** The condition on a row `m` of `_shard_moves`: the slot was released to its peer. */
 export const released = (keyspace: string, slot: string): string =>
-  `m.keyspace = ${keyspace} and m.side = 'out' and m.phase = 'released' and m.key is null and ${slot} between m.lo and m.hi`;
+  `m.keyspace = ${keyspace} and m.side = 'out' and m.phase = 'released' and m.kind = 'slots' and ${slot} between m.lo and m.hi`;
 
 /**
  * The first statement of every batch: one row of {@link GuardRow}, or an error that rolls the batch back. The rules, in
@@ -105,33 +126,42 @@ const IDENTITY_GUARD = identityGuardSql('');
 const DIGEST_GUARD = identityGuardSql(`when i.digest <> cast(?3 as integer) then ${UNBALANCED}`);
 
 /** One key, bound directly: this is the hot path. */
-function singleGuard({ shard, cluster, write, digest }: Demand, key: PlacedKey): BoundStatement {
+function singleGuard({ shard, cluster, write, notes = false, digest }: Demand, key: PlacedKey): BoundStatement {
   const params: unknown[] = [shard, cluster, key.keyspace, key.key, key.slot];
   const known = key.known !== undefined && params.push(String(key.known));
   const sum = digest !== undefined && params.push(String(digest));
-  if (!known && !sum) return { sql: write ? WRITE_GUARD : READ_GUARD, params };
-  return { sql: singleGuardSql(write, known, sum), params };
+  const mode = write ? (notes ? 'noted' : 'write') : 'read';
+  if (!known && !sum) return { sql: SINGLE_GUARDS[mode], params };
+  return { sql: singleGuardSql(mode, known, sum), params };
 }
 
 /** `known` and `digest`: the numbers of their parameters, if they are bound. */
-function singleGuardSql(write: boolean, known: number | false, digest: number | false): string {
+function singleGuardSql(mode: 'read' | 'write' | 'noted', known: number | false, digest: number | false): string {
   const unlessSent = known ? ` and i.version is not cast(?${known} as integer)` : '';
   const isOff = digest ? `when i.digest <> cast(?${digest} as integer) then ${UNBALANCED}` : '';
-  const isBusy = write ? `when ${frozen('?3', '?4', '?5', 'k.at')} then ${BUSY}` : '';
+  const isBusy = mode === 'read' ? '' : `when ${frozen('?3', '?4', '?5', 'k.at')} then ${BUSY}`;
+  const isNoting = mode === 'write' ? `when k.at is null and ${noting('?3', '?5')} then ${NOTING}` : '';
   return compact(`select case when ${IS_OTHER} then ${IDENTITY}
     when k.at <> i.name then ${raise(`'SHARD_MOVED ' || hex(json_array(json_array(0, k.at, 2 * (${owns('?3', '?5')}))))`)}
     when k.at is null and not ${owns('?3', '?5')}${unlessSent} then coalesce(
       ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1, i.version))) from _shard_moves m
         where ${released('?3', '?5')} having count(*) > 0)`)}, ${NOT_OWNER})
-    ${isBusy} ${isOff} end as guard, i.version, i.digest, k.at as here
+    ${isBusy} ${isNoting} ${isOff} end as guard, i.version, i.digest, k.at as here
     ${FROM_IDENTITY} left join _shard_keys k on k.keyspace = ?3 and k.key = ?4`);
 }
 
-const READ_GUARD = singleGuardSql(false, false, false);
-const WRITE_GUARD = singleGuardSql(true, false, false);
+const SINGLE_GUARDS = {
+  read: singleGuardSql('read', false, false),
+  write: singleGuardSql('write', false, false),
+  noted: singleGuardSql('noted', false, false),
+};
+
+const NOTE =
+  compact(`insert into _shard_scope (keyspace, key, slot) select j.value->>0, j.value->>1, j.value->>2 from json_each(?1) j
+  where ${noting('j.value->>0', 'j.value->>2')} on conflict do nothing`);
 
 /** Many keys in one JSON parameter, each `[keyspace, key, slot, is wanted here, known version]`. */
-function listGuard({ shard, cluster, own, absent, write, digest }: Demand): BoundStatement {
+function listGuard({ shard, cluster, own, absent, write, notes = false, digest }: Demand): BoundStatement {
   const list = [
     ...own.map((one) => [one.keyspace, one.key, one.slot, 1, one.known ?? null]),
     ...absent.map((one) => [one.keyspace, one.key, one.slot, 0, null]),
@@ -140,6 +170,7 @@ function listGuard({ shard, cluster, own, absent, write, digest }: Demand): Boun
   const bind = (value: number) => `cast(?${params.push(String(value))} as integer)`;
   const isOff = digest === undefined ? '' : `when i.digest <> ${bind(digest)} then ${UNBALANCED}`;
   const isLost = 'r.own and r.at is null and not r.owns and r.known is not i.version';
+  const unnoted = `exists (select 1 from r where r.own and r.at is null and ${noting('r.ks', 'r.s')})`;
   const busy = `exists (select 1 from r where r.own and ${frozen('r.ks', 'r.k', 'r.s', 'r.at')})`;
   return {
     sql: compact(`with j as (select key as n, value->>0 as ks, value->>1 as k, value->>2 as s, value->>3 as own, value->>4 as known from json_each(?3)),
@@ -152,7 +183,7 @@ function listGuard({ shard, cluster, own, absent, write, digest }: Demand): Boun
         ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, m.peer, 1, i.version))) from r
           join _shard_moves m on ${released('r.ks', 'r.s')} where ${isLost} having count(*) > 0)`)}, ${NOT_OWNER})
       when exists (select 1 from r where not r.own and coalesce(r.at = i.name, r.owns)) then ${raise("'SHARD_UNSETTLED'")}
-      ${write ? `when ${busy} then ${BUSY}` : ''} ${isOff} end as guard, i.version, i.digest,
+      ${write ? `when ${busy} then ${BUSY}` : ''} ${write && !notes ? `when ${unnoted} then ${NOTING}` : ''} ${isOff} end as guard, i.version, i.digest,
         (select json_group_array(r.n) from r where r.own and r.at is not null having count(*) > 0) as here
       ${FROM_IDENTITY}`),
     params,

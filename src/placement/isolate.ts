@@ -25,6 +25,9 @@ export class IsolateState {
   /** The tables of each shard, as claims found them. */
   readonly tables = new Map<string, string | null>();
 
+  /** Shards on which keys are being listed for a move. */
+  readonly noting = new NotingShards();
+
   readonly telemetry = new Telemetry();
   /** Whatever else is remembered of the cluster's databases; see {@link IsolateState.remembered}. */
   readonly #remembered: { readonly key: readonly unknown[]; readonly value: { forget(): void } }[] = [];
@@ -63,6 +66,21 @@ export class IsolateState {
 
   learnVersion(shard: string, version: number): void {
     if ((this.versions.get(shard) ?? 0) < version) this.versions = new Map(this.versions).set(shard, version);
+  }
+}
+
+/** For how long a shard is taken to be listing keys after it has said so. Noting in vain costs a write little. */
+const NOTING_MS = 60_000;
+
+class NotingShards {
+  readonly #until = new Map<string, number>();
+
+  has(shard: string): boolean {
+    return this.#until.size > 0 && (this.#until.get(shard) ?? 0) > Date.now();
+  }
+
+  add(shard: string): void {
+    this.#until.set(shard, Date.now() + NOTING_MS);
   }
 }
 

@@ -9,6 +9,8 @@ export type Signal =
   | { readonly kind: 'not-owner'; readonly version: number }
   /** A write to a key that is being moved. */
   | { readonly kind: 'busy' }
+  /** The keys are being listed for a move, and the batch does not note its own. */
+  | { readonly kind: 'noting' }
   /** Another shard was asked for a key that this one owns. */
   | { readonly kind: 'unsettled' }
   /** Ownership changed between the answers of several shards. */
@@ -68,7 +70,7 @@ export function joinRefusals(refusals: readonly Refusal[]): Refusal {
   return new Refusal(first.shard, { kind: 'moved', keys: list }, keys, first.cause);
 }
 
-const RAISED = /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
+const RAISED = /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|NOTING|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
 const NO_TABLES = /no such table: _shard_(identity|slots|keys|moves)/;
 
 /** Reads what a guard raised from an error of D1; undefined for every other error. */
@@ -103,6 +105,8 @@ function readSignal(kind: string, said: string): Signal {
       return { kind: 'not-owner', version: Number(said) };
     case 'BUSY':
       return { kind: 'busy' };
+    case 'NOTING':
+      return { kind: 'noting' };
     case 'UNSETTLED':
       return { kind: 'unsettled' };
     case 'UNPINNED':

@@ -14,8 +14,21 @@ const SYSTEM_TABLES: readonly string[] = [
   `create table if not exists _shard_keys (keyspace text, key text, slot integer not null, at text not null,
     move integer not null default 0, primary key (keyspace, key)) without rowid`,
   'create index if not exists _shard_keys_slot on _shard_keys (keyspace, slot)',
-  `create table if not exists _shard_moves (id integer, side text, keyspace text, lo integer, hi integer, key text,
-    peer text, weight integer, phase text not null, expires integer, primary key (id, side)) without rowid`,
+  // `side`: in, out, or pin (a write to many shards that holds moves off), note (see _shard_scope), turn (see pins.ts).
+  `create table if not exists _shard_moves (id integer, side text, kind text, keyspace text, lo integer, hi integer,
+    key text, peer text, weight integer, phase text not null, expires integer, counts text,
+    primary key (id, side)) without rowid`,
+  // The keys of a move of keys, on both its sides.
+  'create table if not exists _shard_move_keys (move integer, key text, slot integer, primary key (move, key)) without rowid',
+  // The keys that are in slots about to be moved: found by a scan, and noted by every write meanwhile.
+  `create table if not exists _shard_scope (keyspace text, key text, slot integer not null,
+    primary key (keyspace, key)) without rowid`,
+  'create index if not exists _shard_scope_slot on _shard_scope (keyspace, slot)',
+  // What is being landed: rows of one table as a JSON array of arrays.
+  `create table if not exists _shard_stage (move integer, run text, tbl text, part integer, rows text not null,
+    primary key (move, run, tbl, part)) without rowid`,
+  // Shards that take no new keys: they are being emptied.
+  'create table if not exists _shard_closed (shard text primary key) without rowid',
   // On the anchor: shards whose weight has entered its digest.
   'create table if not exists _shard_joined (shard text primary key) without rowid',
   // Writes that must not be applied twice, and what they changed.

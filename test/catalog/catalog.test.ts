@@ -219,18 +219,4 @@ describe.each(stores)('the catalog in a %s', (_name, fresh) => {
     expect(map.keyspaces.null?.ranges.map(({ shard }) => shard)).toEqual(names);
     expect((await catalog.open({ shards: named(...names), keyspaces })).map.epoch).toBe(1);
   });
-
-  it('never uses the id of a move again, nor takes a request twice', async () => {
-    await catalog.open(request('a', 'b'));
-    const journal = (id: string) =>
-      store.query(`insert into _shard_catalog_moves (request, keyspace, lo, hi, "to", weight)
-        values ('${id}', 'default', 1, 1, 'b', 7) on conflict (request) do nothing returning id, state`);
-    expect(await journal('first')).toEqual([{ id: 1, state: 'open' }]);
-    expect(await journal('second')).toEqual([{ id: 2, state: 'open' }]);
-    expect(await journal('second')).toEqual([]);
-    await store.query('delete from _shard_catalog_moves where id = 2');
-    const [third] = await journal('third');
-    // A refused request may use up an id.
-    expect(third?.id).toBeGreaterThan(2);
-  });
 });

@@ -1,34 +1,9 @@
 import { env, evictDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import { coordinatorCatalog } from '../../src/catalog/coordinator-client';
+import { countingCoordinator } from '../support/counting-coordinator';
 
 const namespace = env.SHARD_COORDINATOR;
-
-/** The namespace with a count of the RPC calls made through it. */
-function countingNamespace() {
-  const calls: string[] = [];
-  const wrapStub = (stub: object) =>
-    new Proxy(stub, {
-      get(target, property) {
-        if (typeof property !== 'string') return Reflect.get(target, property);
-        return (...args: unknown[]) => {
-          calls.push(property);
-          return (Reflect.get(target, property) as (...args: unknown[]) => unknown)(...args);
-        };
-      },
-    });
-  const wrapped = new Proxy(namespace, {
-    get(target, property) {
-      const member: unknown = Reflect.get(target, property);
-      if (typeof member !== 'function') return member;
-      return (...args: unknown[]) => {
-        const result: unknown = Reflect.apply(member, target, args);
-        return property === 'get' ? wrapStub(result as object) : result;
-      };
-    },
-  });
-  return { wrapped, calls };
-}
 
 describe('ShardCoordinator', () => {
   it('keeps everything when it is evicted', async () => {
@@ -47,8 +22,8 @@ describe('ShardCoordinator', () => {
   });
 
   it('takes one RPC an operation, first contact included', async () => {
-    const { wrapped, calls } = countingNamespace();
-    const catalog = coordinatorCatalog(wrapped, crypto.randomUUID());
+    const counting = countingCoordinator(namespace);
+    const catalog = coordinatorCatalog(counting, crypto.randomUUID());
     await catalog.map();
     await catalog.open({ shards: [{ name: 'a' }], keyspaces: [] });
     await catalog.open({ shards: [{ name: 'a' }], keyspaces: [] });
@@ -57,25 +32,28 @@ describe('ShardCoordinator', () => {
     await catalog.block('ids', 1);
     await catalog.sequence('ids', 1);
     await catalog.sequence('ids', 1, 1);
-    expect(calls).toEqual(['map', 'open', 'open', 'confirm', 'map', 'block', 'sequence', 'sequence']);
+    expect(counting.calls).toEqual(['map', 'open', 'open', 'confirm', 'map', 'block', 'sequence', 'sequence']);
   });
 
   it('refuses a wrong request before any RPC', async () => {
-    const { wrapped, calls } = countingNamespace();
-    const catalog = coordinatorCatalog(wrapped, crypto.randomUUID());
+    const counting = countingCoordinator(namespace);
+    const catalog = coordinatorCatalog(counting, crypto.randomUUID());
     await expect(catalog.open({ shards: [], keyspaces: [] })).rejects.toMatchObject({ code: 'CONFIG' });
     await expect(catalog.block('ids', 0)).rejects.toThrow(RangeError);
     await expect(catalog.sequence('ids', 0)).rejects.toThrow(RangeError);
     await expect(catalog.sequence('ids', 1, 0.5)).rejects.toThrow(RangeError);
-    expect(calls).toEqual([]);
+    expect(counting.calls).toEqual([]);
   });
 
   it('answers with an error instead of throwing it, which the runtime would report as uncaught', async () => {
     const stub = namespace.get(namespace.idFromName(crypto.randomUUID()));
-    expect(await stub.confirm([])).toEqual({ error: expect.stringContaining('no cluster yet') });
+    expect(await stub.call('confirm', [[]])).toEqual({ error: expect.stringContaining('no cluster yet') });
+    expect(await stub.call('constructor', [])).toEqual({ error: expect.stringContaining('no operation') });
     const last = Number.MAX_SAFE_INTEGER;
-    expect(await stub.sequence('ids', 1, last)).toEqual({ error: expect.stringContaining('counter_exhausted') });
-    expect(await stub.sequence('ids', 1, last - 1)).toEqual({ value: { from: last, to: last } });
+    expect(await stub.call('sequence', ['ids', 1, last])).toEqual({
+      error: expect.stringContaining('counter_exhausted'),
+    });
+    expect(await stub.call('sequence', ['ids', 1, last - 1])).toEqual({ value: { from: last, to: last } });
   });
 
   it('keeps clusters of different names apart', async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { OpenRequest } from '../../src/catalog/catalog';
-import { D1Catalog } from '../../src/catalog/d1-catalog';
+import { d1Catalog } from '../../src/catalog/d1-catalog';
 import { countingD1 } from '../support/counting-d1';
 import { failTimes, faultyD1 } from '../support/faulty-d1';
 import { InterceptedD1 } from '../support/intercepted-d1';
@@ -12,12 +12,12 @@ const requestOf = (shards: number, keyspaces: number): OpenRequest => ({
   keyspaces: Array.from({ length: keyspaces }, (_, i) => ({ name: `space-${i}`, strategy: 'hash' })),
 });
 
-describe('D1Catalog', () => {
+describe('d1Catalog', () => {
   beforeEach(resetDatabases);
 
   it('takes one call an operation, and one more where the tables are missing', async () => {
     const database = countingD1(d1());
-    const catalog = new D1Catalog(database);
+    const catalog = d1Catalog(database);
     const callsOf = async (operation: () => Promise<unknown>) => {
       database.counts.reset();
       await operation();
@@ -39,7 +39,7 @@ describe('D1Catalog', () => {
 
   it('stays within D1 limits for 1000 shards and 20 keyspaces in one request', async () => {
     const database = countingD1(d1());
-    const catalog = new D1Catalog(database);
+    const catalog = d1Catalog(database);
     const { map, pending } = await catalog.open(requestOf(1000, 20));
     expect(map.shards).toHaveLength(1000);
     expect(Object.values(map.keyspaces).map(({ ranges }) => ranges.length)).toEqual(Array(20).fill(1000));
@@ -56,8 +56,8 @@ describe('D1Catalog', () => {
   });
 
   it('leaves nothing behind when it only looks for a map or a sequence', async () => {
-    expect(await new D1Catalog(d1()).map()).toBeUndefined();
-    expect(await new D1Catalog(d1()).sequence('users', 10)).toBeUndefined();
+    expect(await d1Catalog(d1()).map()).toBeUndefined();
+    expect(await d1Catalog(d1()).sequence('users', 10)).toBeUndefined();
     const { results } = await d1().prepare("select name from sqlite_master where name glob '_shard_*'").all();
     expect(results).toEqual([]);
   });
@@ -69,7 +69,7 @@ describe('D1Catalog', () => {
       for (const { meta } of answer as D1Result[]) written += meta.rows_written;
       return answer;
     });
-    const catalog = new D1Catalog(database);
+    const catalog = d1Catalog(database);
     await catalog.open(requestOf(10, 2));
     expect(written).toBeGreaterThan(30);
     written = 0;
@@ -90,20 +90,20 @@ describe('D1Catalog', () => {
 
   it('creates all of a cluster or nothing', async () => {
     const broken = faultyD1(d1(), { failOn: failTimes(1, 'create table', 'Network connection lost') });
-    await expect(new D1Catalog(broken).open(requestOf(2, 1))).rejects.toThrow('Network connection lost');
-    expect(await new D1Catalog(d1()).map()).toBeUndefined();
+    await expect(d1Catalog(broken).open(requestOf(2, 1))).rejects.toThrow('Network connection lost');
+    expect(await d1Catalog(d1()).map()).toBeUndefined();
   });
 
   it('opens to the same map when the answer of first contact was lost', async () => {
     const lossy = faultyD1(d1(), { failOn: failTimes(1, 'create table', 'lost'), when: 'after' });
-    await expect(new D1Catalog(lossy).open(requestOf(2, 1))).rejects.toThrow('lost');
-    const view = await new D1Catalog(d1()).map();
+    await expect(d1Catalog(lossy).open(requestOf(2, 1))).rejects.toThrow('lost');
+    const view = await d1Catalog(d1()).map();
     expect(view?.map.epoch).toBe(1);
-    expect(await new D1Catalog(lossy).open(requestOf(2, 1))).toEqual(view);
+    expect(await d1Catalog(lossy).open(requestOf(2, 1))).toEqual(view);
   });
 
   it('does not take another missing table for its own', async () => {
-    const catalog = new D1Catalog(faultyD1(d1(), { failOn: failTimes(9, '_shard_catalog', 'no such table: users') }));
+    const catalog = d1Catalog(faultyD1(d1(), { failOn: failTimes(9, '_shard_catalog', 'no such table: users') }));
     await expect(catalog.map()).rejects.toThrow('no such table: users');
     await expect(catalog.block('ids', 1)).rejects.toThrow('no such table: users');
     await expect(catalog.sequence('ids', 1)).rejects.toThrow('no such table: users');

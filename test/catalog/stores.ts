@@ -1,7 +1,7 @@
 import { env, runInDurableObject } from 'cloudflare:test';
 import type { Catalog } from '../../src/catalog/catalog';
 import { coordinatorCatalog } from '../../src/catalog/coordinator-client';
-import { D1Catalog } from '../../src/catalog/d1-catalog';
+import { d1Catalog } from '../../src/catalog/d1-catalog';
 import { resetDatabases } from '../support/reset';
 import { shards } from '../support/shards';
 
@@ -17,7 +17,7 @@ export const d1 = (): D1Database => shards(1).s0 as D1Database;
 async function d1Store(): Promise<Store> {
   await resetDatabases();
   return {
-    client: () => new D1Catalog(d1()),
+    client: () => d1Catalog(d1()),
     query: async (sql) => (await d1().prepare(sql).all()).results,
   };
 }

@@ -81,7 +81,7 @@ const longer = { name: sql`name || 'x'` };
 /** What a move does first, and takes back a little later. */
 async function freezeAll(): Promise<void> {
   const databases = Object.values(shards(3));
-  const frozen = `insert into _shard_moves (id, side, keyspace, lo, hi, phase) values (1, 'out', 'default', 0, 16383, 'frozen')`;
+  const frozen = `insert into _shard_moves (id, side, kind, keyspace, lo, hi, phase) values (1, 'out', 'slots', 'default', 0, 16383, 'frozen')`;
   await Promise.all(databases.map((database) => database.prepare(frozen).run()));
   setTimeout(() => {
     for (const database of databases) void database.prepare('delete from _shard_moves').run();

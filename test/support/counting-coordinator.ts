@@ -1,8 +1,9 @@
 import type { ShardedConfig } from '../../src';
+import type { RemoteCatalog } from '../../src/catalog/coordinator-client';
 
 type Coordinator = NonNullable<ShardedConfig['coordinator']>;
 
-/** A coordinator's namespace, with every call of a method of its objects, in order. */
+/** A coordinator's namespace, with the name of every operation that its objects were asked for, in order. */
 export interface CountingCoordinator extends Coordinator {
   readonly calls: string[];
 }
@@ -25,17 +26,15 @@ export function countingCoordinator(
     calls,
     idFromName: (name) => namespace.idFromName(name),
     get: (id) => {
-      const stub = namespace.get(id) as Record<string, (...args: unknown[]) => unknown>;
-      return new Proxy(stub, {
-        get:
-          (_stub, method: string) =>
-          async (...args: unknown[]) => {
-            calls.push(method);
-            const error = failOn(method);
-            if (error) throw error;
-            return stub[method]?.(...args);
-          },
-      });
+      const stub = namespace.get(id) as RemoteCatalog;
+      return {
+        call: async (...[name, args]: Parameters<RemoteCatalog['call']>) => {
+          calls.push(name);
+          const error = failOn(name);
+          if (error) throw error;
+          return stub.call(name, args);
+        },
+      };
     },
   };
 }

@@ -26,6 +26,10 @@ export const raise = (text: string): Sql => raw(`json_extract('{}', '${text}')`)
 export const phaseOf = ({ id }: Journaled, side: Side): Sql =>
   sql`(select phase from _shard_moves where id = ${id} and side = ${side})`;
 
+/** On both sides the keys of a move of keys are listed. */
+export const listKey = ({ id, key }: Journaled): Sql[] =>
+  key === null ? [] : [sql`insert into _shard_move_keys (move, key) values (${id}, ${key}) on conflict do nothing`];
+
 export const need = (move: Journaled, side: Side, phase: string): Sql =>
   sql`select case when ${phaseOf(move, side)} is not ${phase} then ${raise('SHARD_PHASE')} end`;
 
@@ -39,8 +43,8 @@ export const setState = ({ id }: Journaled, state: 'done' | 'aborted'): Sql =>
 export const weigh = ({ weight }: Journaled): Sql => sql`digest = (digest | ${weight}) - (digest & ${weight})`;
 
 export const insertMove = ({ id, keyspace, lo, hi, key, from, to, weight }: Journaled, side: Side, phase: string) =>
-  sql`insert into _shard_moves (id, side, keyspace, lo, hi, key, peer, weight, phase)
-    values (${id}, ${side}, ${keyspace}, ${lo}, ${hi}, ${key}, ${side === 'in' ? from : to}, ${weight}, ${phase})
+  sql`insert into _shard_moves (id, side, kind, keyspace, lo, hi, key, peer, weight, phase)
+    values (${id}, ${side}, ${key === null ? 'slots' : 'keys'}, ${keyspace}, ${lo}, ${hi}, ${key}, ${side === 'in' ? from : to}, ${weight}, ${phase})
     on conflict do nothing`;
 
 /** On source and target alike: the key lives on the target. */

@@ -4,6 +4,7 @@ import {
   insertMove,
   insertRows,
   type Journaled,
+  listKey,
   need,
   phaseOf,
   pointAtTarget,
@@ -58,8 +59,8 @@ export class Mover {
     const overlaps = sql`keyspace = ${keyspace} and lo <= ${hi} and hi >= ${lo}`;
     const [owners = [], [journaled] = []] = await runSql(controlOf(fleet), [
       sql`select distinct shard from _shard_catalog_slots where ${overlaps}`,
-      sql`insert into _shard_catalog_moves (request, keyspace, lo, hi, key, "to", weight)
-        select ${crypto.randomUUID()}, ${keyspace}, ${lo}, ${hi}, ${key}, ${to}, ${weight}
+      sql`insert into _shard_catalog_moves (request, job, kind, started, keyspace, lo, hi, key, "to", weight)
+        select ${crypto.randomUUID()}, 0, ${key === null ? 'slots' : 'keys'}, 0, ${keyspace}, ${lo}, ${hi}, ${key}, ${to}, ${weight}
         where not exists (select 1 from _shard_catalog_moves where state = 'open' and ${overlaps})
           and 1 = (select count(distinct shard) from _shard_catalog_slots where ${overlaps}) returning id`,
     ]);
@@ -220,6 +221,7 @@ export class Mover {
         when ${isNew} and exists (select 1 from _shard_moves where side = 'pin') then ${raise('SHARD_PINNED')} end`,
       ...checks,
       insertMove(this.move, side, phase),
+      ...listKey(this.move),
       need(this.move, side, phase),
     ];
     for (;;) {

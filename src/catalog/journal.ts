@@ -1,0 +1,184 @@
+import type { CatalogView, ShardInfo } from './catalog';
+
+/**
+ * A move of rows between two shards, as the catalog has journaled it. `slots`: all keys of a range of slots that have no
+ * placement record; `keys`: keys of one home, listed on the source when it is frozen.
+ */
+export interface Move {
+  /** Grows with each move; shards refuse ids below their floor. */
+  readonly id: number;
+  readonly job: number;
+  readonly kind: 'slots' | 'keys';
+  readonly keyspace: string;
+  /** The slots that it locks, both ends included: no other move of this keyspace may touch them while it is open. */
+  readonly lo: number;
+  readonly hi: number;
+  /** The key, where it is one. */
+  readonly key: string | null;
+  /** The shard that owns the slots, which cannot change while they are locked. */
+  readonly home: string;
+  /** Null until the home shard of a `keys` move was asked where they are. */
+  readonly from: string | null;
+  readonly to: string;
+  /** 52 random bits that enter the digests of source and target. */
+  readonly weight: number;
+  readonly state: 'open' | 'done' | 'aborted';
+  /** The step that was begun last. */
+  readonly phase: string;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Unix time in milliseconds. */
+  readonly started: number;
+  readonly finished: number | null;
+  /** Why it was aborted, or what the last try to go on has met. */
+  readonly error: string | null;
+}
+
+export interface MoveRequest {
+  /** Repeating a request gives the same move. */
+  readonly request: string;
+  readonly job: number;
+  readonly kind: Move['kind'];
+  readonly keyspace: string;
+  readonly lo: number;
+  readonly hi: number;
+  readonly key?: string;
+  /** Of a `keys` move; a `slots` move leaves the owner of its slots. */
+  readonly from?: string;
+  readonly to: string;
+}
+
+/** What changes in an open move. What is left out stays. */
+export interface MoveProgress {
+  readonly phase?: string;
+  readonly rows?: number;
+  readonly bytes?: number;
+  readonly error?: string;
+}
+
+/** What became of a request to journal a move. */
+export type Journaled =
+  | { readonly move: Move }
+  /** Another move has locked one of the slots. */
+  | { readonly refused: 'locked'; readonly by: Move }
+  /** Moves are held off, by a migration for instance. */
+  | { readonly refused: 'held'; readonly by: string }
+  /** The target is not `active`; undefined: the catalog does not know it. */
+  | { readonly refused: 'target'; readonly state: ShardInfo['state'] | undefined }
+  /** Several shards own the slots. */
+  | { readonly refused: 'split' }
+  /** The target owns the slots. */
+  | { readonly refused: 'same' };
+
+/** What a job does, one step after the other. All of it is JSON. */
+export type JobStep =
+  | { readonly do: 'keys'; readonly keyspace: string; readonly keys: readonly string[]; readonly to: string }
+  | {
+      readonly do: 'slots';
+      readonly keyspace: string;
+      readonly lo: number;
+      readonly hi: number;
+      readonly from: string;
+      readonly to: string;
+    }
+  /** Keys that live on `from` by a placement record, to the shards that `to` names in turn. */
+  | { readonly do: 'records'; readonly keyspace: string; readonly from: string; readonly to: readonly string[] }
+  /** The reference tables' rows, to a shard that is `adding`, which then becomes active. */
+  | { readonly do: 'reference'; readonly to: string }
+  | { readonly do: 'retire'; readonly shard: string };
+
+export type JobKind = 'reassign' | 'slots' | 'rebalance' | 'drain' | 'add';
+export type JobState = 'running' | 'paused' | 'done' | 'cancelled' | 'failed';
+
+/** Work on the cluster that may take hours, and outlives whoever began it. */
+export interface Job {
+  readonly id: number;
+  readonly kind: JobKind;
+  readonly state: JobState;
+  /** What the configuration says of the tables: JSON, for a driver that has no configuration. */
+  readonly spec: string;
+  readonly steps: readonly JobStep[];
+  /** The first step that is not done. */
+  readonly at: number;
+  /** Within that step: the first slot that is not done. */
+  readonly cursor: number;
+  readonly options: JobOptions;
+  /** What has been moved so far. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly moves: number;
+  /** What its plan has counted. */
+  readonly totalRows: number;
+  /** Unix time in milliseconds. */
+  readonly started: number;
+  readonly finished: number | null;
+  readonly error: string | null;
+  /** Someone is at work on it until then, Unix time in milliseconds. */
+  readonly leasedUntil: number;
+}
+
+export interface JobOptions {
+  /** Rows in one move, so that they are frozen for a short time. */
+  readonly rowsPerMove: number;
+  readonly rowsPerSecond: number;
+}
+
+export interface JobRequest {
+  readonly request: string;
+  readonly kind: JobKind;
+  readonly spec: string;
+  readonly steps: readonly JobStep[];
+  readonly options: JobOptions;
+  readonly totalRows: number;
+}
+
+/** What changes in a job. What is left out stays. */
+export interface JobProgress {
+  readonly at?: number;
+  readonly cursor?: number;
+  readonly state?: JobState;
+  readonly error?: string | null;
+  /** Added to what it has. */
+  readonly rows?: number;
+  readonly bytes?: number;
+  readonly moves?: number;
+}
+
+/** The part of the catalog that journals what changes the ownership of rows. Every operation may be repeated. */
+export interface MoveJournal {
+  /** JOURNAL: locks the slots. Without an answer, repeat it with the same `request`. */
+  journal(request: MoveRequest): Promise<Journaled>;
+  /** SOURCE: where the keys of a `keys` move are, read under the lock. Changes nothing that was said before. */
+  source(move: number, from: string): Promise<Move | undefined>;
+  /** How far an open move has come. */
+  progress(move: number, progress: MoveProgress): Promise<void>;
+  /** CLOSE: the new owner is in the map, one epoch later, and the slots are unlocked. Nothing unless the move is open. */
+  close(move: number): Promise<CatalogView>;
+  /** Unlocks the slots of an open move that has changed nothing. */
+  abort(move: number, error: string): Promise<Move | undefined>;
+  move(id: number): Promise<Move | undefined>;
+  /** Open moves, and the last `finished` others; the newest first. */
+  moves(finished: number): Promise<readonly Move[]>;
+  /** The lowest id of an open move; without one, the lowest that has not been given. All moves below it are closed. */
+  floor(): Promise<number>;
+
+  /** Holds moves off until `releaseMoves`, or for so many seconds; gives the open moves, and then holds nothing. */
+  holdMoves(by: string, seconds: number): Promise<readonly Move[]>;
+  releaseMoves(by: string): Promise<void>;
+
+  startJob(request: JobRequest): Promise<Job>;
+  job(id: number): Promise<Job | undefined>;
+  /** Running and paused jobs, and the last `finished` others; the newest first. */
+  jobs(finished: number): Promise<readonly Job[]>;
+  /** Only a job that is running or paused changes. */
+  advanceJob(id: number, progress: JobProgress): Promise<Job | undefined>;
+  /** True when nobody else is at work on it; then nobody else may be for so many seconds. */
+  leaseJob(id: number, driver: string, seconds: number): Promise<boolean>;
+
+  /** The rows of the reference tables are there: an `adding` shard becomes active. */
+  activate(shard: string): Promise<CatalogView>;
+  /** No new keys or slots for a shard, or again. */
+  setDraining(shard: string, draining: boolean): Promise<CatalogView>;
+  /** An empty shard leaves the cluster; `digest` is what it brought to the sum. Refused while it owns slots. */
+  retire(shard: string, digest: number): Promise<CatalogView>;
+}

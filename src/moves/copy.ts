@@ -1,0 +1,208 @@
+import { MoveRefusedError } from '../errors';
+import { bound, name, raw, type Sql, sql } from '../sql/tag';
+import { quoteName } from '../sql/tokens';
+import type { Cargo, CarriedTable } from './carry';
+import type { MoveIo } from './io';
+import type { PlacedMove } from './move-sql';
+import { isLastPage, type PagedRow, pageStatement, valueAtPlace } from './rows';
+import { needFrozen, readRecords, readScope, type SlottedKey, STAGED_KEYS, STAGED_RECORDS, stage } from './steps';
+
+/** What was copied to the target's stage. */
+export interface Copied {
+  /** Rows of each table, in the order of the cargo. */
+  readonly counts: readonly number[];
+  readonly rows: number;
+  /** Characters of JSON. */
+  readonly bytes: number;
+  readonly keys: readonly SlottedKey[];
+}
+
+const KEYS_PER_GROUP = 1000;
+const RECORDS_PER_PAGE = 5000;
+/** A batch to the target carries at most about so many characters. */
+const STAGE_CHARS = 2_000_000;
+
+interface Part {
+  readonly table: string;
+  readonly part: number;
+  readonly rows: string;
+}
+
+/** Collects what is read into parts, and sends them while the next are being read. */
+class Stager {
+  #parts: Part[] = [];
+  #chars = 0;
+  #sending: Promise<unknown> = Promise.resolve();
+  readonly #next = new Map<string, number>();
+
+  constructor(readonly send: (parts: readonly Part[]) => Promise<unknown>) {}
+
+  async add(table: string, rows: readonly string[]): Promise<void> {
+    if (rows.length === 0) return;
+    const part = this.#next.get(table) ?? 0;
+    this.#next.set(table, part + 1);
+    const text = `[${rows.join(',')}]`;
+    this.#parts.push({ table, part, rows: text });
+    this.#chars += text.length;
+    if (this.#chars >= STAGE_CHARS) await this.flush();
+  }
+
+  /** At most one batch is under way. */
+  async flush(): Promise<void> {
+    await this.#sending;
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#chars = 0;
+    if (parts.length > 0) this.#sending = this.send(parts);
+    // What fails is met by whoever waits for it next.
+    this.#sending.catch(() => {});
+  }
+
+  async finish(): Promise<void> {
+    await this.flush();
+    await this.#sending;
+  }
+}
+
+/** COPY: everything in the frozen scope, from the source to the stage of this run on the target. */
+export async function copyScope(io: MoveIo, move: PlacedMove, cargo: Cargo, run: string): Promise<Copied> {
+  const stager = new Stager((parts) => io.run(move.to, stage(move, run, parts)));
+  const counts = cargo.tables.map(() => 0);
+  const keys: SlottedKey[] = [];
+  let bytes = 0;
+  for (let after = ''; ; ) {
+    const [, found = []] = await io.run(move.from, readScope(move, after, KEYS_PER_GROUP));
+    const group = found.map((row): SlottedKey => [String(row.key), Number(row.slot)]);
+    if (group.length > 0) {
+      await stager.add(
+        STAGED_KEYS,
+        group.map((key) => JSON.stringify(key)),
+      );
+      keys.push(...group);
+      bytes += await copyRows(io, move, cargo, group, (table, rows) => {
+        counts[table] = (counts[table] ?? 0) + rows.length;
+        return stager.add((cargo.tables[table] as CarriedTable).name, rows);
+      });
+    }
+    if (group.length < KEYS_PER_GROUP) break;
+    after = group.at(-1)?.[0] as string;
+  }
+  if (move.kind === 'slots') await copyRecords(io, move, stager);
+  await stager.finish();
+  return { counts, rows: counts.reduce((sum, count) => sum + count, 0), bytes, keys };
+}
+
+/** The rows of some keys, in pages; the tables of a page are read together. Characters of all of them. */
+async function copyRows(
+  io: MoveIo,
+  move: PlacedMove,
+  { tables }: Cargo,
+  keys: readonly SlottedKey[],
+  add: (table: number, rows: readonly string[]) => Promise<void>,
+): Promise<number> {
+  const list = JSON.stringify(keys.map(([key]) => key));
+  const which = (table: CarriedTable): Sql => {
+    const key = name(table.key as string);
+    // Equality lets the index give the rows of one large key in their order.
+    return keys.length === 1
+      ? sql`${key} = ${keys[0]?.[0] as string}`
+      : sql`${key} in (select value from json_each(${list}))`;
+  };
+  let bytes = 0;
+  let left = tables.map((table, at) => ({ table, at, after: undefined as string | number | undefined }));
+  while (left.length > 0) {
+    const pages = await io.run(move.from, [
+      needFrozen(move),
+      ...left.map(({ table, after }) => pageStatement(table, which(table), after)),
+    ]);
+    const next: typeof left = [];
+    for (const [i, one] of left.entries()) {
+      const page = (pages[i + 1] ?? []) as unknown as PagedRow[];
+      checkNumbers(one.table, page);
+      await checkText(io, move, one.table, which(one.table), one.after, page);
+      bytes += page.reduce((sum, { row }) => sum + row.length, 0);
+      await add(
+        one.at,
+        page.map(({ row }) => row),
+      );
+      const last = page.at(-1);
+      if (last && !isLastPage(page)) next.push({ ...one, after: last.at });
+    }
+    left = next;
+  }
+  return bytes;
+}
+
+function checkNumbers(table: CarriedTable, page: readonly PagedRow[]): void {
+  const lossy = page.find((row) => row.lossy === 1);
+  if (!lossy) return;
+  throw new MoveRefusedError(`A row of ${table.name} holds a number that would change on the way: ${lossy.row}.`, {
+    tables: [table.name],
+  });
+}
+
+const REPLACEMENT = '\ufffd';
+
+/** Text that is no UTF-8 is changed when it leaves the database: a replacement character may be one, or stand for it. */
+async function checkText(
+  io: MoveIo,
+  move: PlacedMove,
+  table: CarriedTable,
+  which: Sql,
+  after: string | number | undefined,
+  page: readonly PagedRow[],
+): Promise<void> {
+  if (!page.some(({ row }) => row.includes(REPLACEMENT))) return;
+  const { sql: text, params } = pageStatement(table, which, after);
+  const [rows = []] = await io.run(move.from, [{ sql: `select hex("row") as h from (${text})`, params }]);
+  for (const { h } of rows) {
+    try {
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+        Uint8Array.from(String(h).match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)),
+      );
+    } catch (cause) {
+      throw new MoveRefusedError(`A row of ${table.name} holds text that is no UTF-8 and would change on the way.`, {
+        tables: [table.name],
+        remedy: 'Store it as a blob.',
+        cause,
+      });
+    }
+  }
+}
+
+async function copyRecords(io: MoveIo, move: PlacedMove, stager: Stager): Promise<void> {
+  for (let after = ''; ; ) {
+    const [, rows = []] = await io.run(move.from, readRecords(move, after, RECORDS_PER_PAGE));
+    await stager.add(
+      STAGED_RECORDS,
+      rows.map((row) => String(row.row)),
+    );
+    if (rows.length < RECORDS_PER_PAGE) return;
+    after = String(rows.at(-1)?.key);
+  }
+}
+
+/** The first row of the target that is in the way of a staged one: the columns that must be unique, and their values. */
+export async function findConflict(
+  io: MoveIo,
+  move: PlacedMove,
+  table: CarriedTable,
+  run: string,
+): Promise<{ readonly columns: readonly string[]; readonly values: string } | undefined> {
+  for (const columns of table.uniques) {
+    const places = columns.map((column) => table.columns.indexOf(column));
+    if (places.includes(-1)) continue;
+    const values = raw(places.map((at, i) => `${valueAtPlace(table.columns, at)} as c${i}`).join(', '));
+    const same = raw(columns.map((column, i) => `t.${quoteName(column)} = s.c${i}`).join(' and '));
+    const found = raw(columns.map((_, i) => `s.c${i}`).join(', '));
+    const [rows = []] = await io.run(move.to, [
+      bound(sql`select json_array(${found}) as found from (select ${values} from (
+        select j.value from _shard_stage s, json_each(s.rows) j
+          where s.move = ${move.id} and s.run = ${run} and s.tbl = ${table.name})) s
+        join ${name(table.name)} t on ${same} limit 1`),
+    ]);
+    const [row] = rows;
+    if (row) return { columns, values: String(row.found) };
+  }
+  return undefined;
+}

@@ -1,0 +1,87 @@
+import type { BoundStatement } from '../sql/bound';
+import { jsonOf, valueAt } from '../sql/json-values';
+import { bound, name, raw, type Sql, sql } from '../sql/tag';
+import { quoteName } from '../sql/tokens';
+import type { CarriedTable } from './carry';
+
+/** D1 takes at most 32 arguments to a function, so that longer rows are arrays of arrays. */
+const COLUMNS_PER_ARRAY = 32;
+
+/** A row as a JSON array, in SQL. SQLite writes it and SQLite reads it: see json-values.ts. */
+export function rowJson({ columns }: Pick<CarriedTable, 'columns'>): Sql {
+  const values = columns.map((column) => jsonOf(quoteName(column)));
+  if (values.length <= COLUMNS_PER_ARRAY) return raw(`json_array(${values.join(', ')})`);
+  const groups = Array.from({ length: Math.ceil(values.length / COLUMNS_PER_ARRAY) }, (_, i) =>
+    values.slice(i * COLUMNS_PER_ARRAY, (i + 1) * COLUMNS_PER_ARRAY),
+  );
+  return raw(`json_array(${groups.map((group) => `json_array(${group.join(', ')})`).join(', ')})`);
+}
+
+/** One column of a row that {@link rowJson} has made, out of the column `value`. */
+export const valueAtPlace = (columns: readonly string[], at: number): string =>
+  valueAt(
+    columns.length <= COLUMNS_PER_ARRAY
+      ? `$[${at}]`
+      : `$[${Math.floor(at / COLUMNS_PER_ARRAY)}][${at % COLUMNS_PER_ARRAY}]`,
+  );
+
+/** The columns of a row that {@link rowJson} has made, out of the column `value` of `json_each`. */
+export const rowValues = ({ columns }: CarriedTable): Sql =>
+  raw(columns.map((_, i) => valueAtPlace(columns, i)).join(', '));
+
+export const columnList = (columns: readonly string[]): Sql => raw(columns.map(quoteName).join(', '));
+
+/** A row holds a number that JSON would change. */
+const isLossy = ({ columns }: CarriedTable): Sql =>
+  raw(
+    `1 in (${columns
+      .map(quoteName)
+      .map((column) => `typeof(${column}) = 'real' and json_array(${column})->>0 is not ${column}`)
+      .join(', ')})`,
+  );
+
+/** Characters of JSON that one page holds at most, unless one row alone is longer. D1 binds up to 2 MB, in UTF-8. */
+const PAGE_CHARS = 400_000;
+const PAGE_ROWS = 5000;
+
+/** A row of the answer to {@link pageStatement}. */
+export interface PagedRow {
+  readonly row: string;
+  /** Where it stands. */
+  readonly at: string | number;
+  /** 1: it would not arrive as it is. */
+  readonly lossy: number;
+  /** How many rows there were to choose from. */
+  readonly total: number;
+}
+
+/** Is there nothing after this page? */
+export const isLastPage = (page: readonly PagedRow[]): boolean =>
+  page.length === (page[0]?.total ?? 0) && page.length < PAGE_ROWS;
+
+/**
+ * The next rows of a table after the one at `after`, in the order of the row id or the primary key. They must not change
+ * meanwhile.
+ *
+ * @param which A condition on the rows; undefined for all.
+ */
+export function pageStatement(
+  table: CarriedTable,
+  which: Sql | undefined,
+  after: string | number | undefined,
+): BoundStatement {
+  const order = table.rowid === undefined ? columnList(table.primaryKey) : name(table.rowid);
+  const at = table.rowid === undefined ? rowJson({ columns: table.primaryKey }) : order;
+  const conditions = sql`${which ?? raw('true')}${after === undefined ? raw('') : sql` and ${isAfter(table, after)}`}`;
+  return bound(sql`select "row", "at", lossy, total from (
+    select *, count(*) over () as total, sum(length("row")) over (order by n) as running from (
+      select ${rowJson(table)} as "row", ${at} as "at", ${isLossy(table)} as lossy, row_number() over (order by ${order}) as n
+      from ${name(table.name)} where ${conditions} order by ${order} limit ${PAGE_ROWS}))
+    where running <= ${PAGE_CHARS} or n = 1 order by n`);
+}
+
+function isAfter({ rowid, primaryKey }: CarriedTable, after: string | number): Sql {
+  if (rowid !== undefined) return sql`${name(rowid)} > ${Number(after)}`;
+  const values = primaryKey.map((_, i) => valueAt(`$[${i}]`)).join(', ');
+  return sql`(${columnList(primaryKey)}) > (select ${raw(values)} from (select ${String(after)} as value))`;
+}

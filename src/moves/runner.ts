@@ -1,0 +1,247 @@
+import type { Job, JobStep, Journaled, Move, MoveRequest } from '../catalog/journal';
+import { MoveInProgressError, MoveRefusedError, ShardedDrizzleError } from '../errors';
+import { jittered, pause } from '../execution/retry';
+import { slotOf } from '../placement/slots';
+import { bound, sql } from '../sql/tag';
+import { planCargo } from './carry';
+import type { MoveIo } from './io';
+import { type MoveOutcome, Mover } from './mover';
+import { type NotedRange, noteKeys, rowsPerSlot, unnote } from './scan';
+import { copyReferences, retireShard } from './shards';
+import { type MoveSpec, readSpec } from './spec';
+import { collect } from './steps';
+import { Throttle } from './throttle';
+
+/** Nobody else takes a job up for so long after its driver was last heard of. */
+const LEASE_SECONDS = 15;
+/** Keys that one move takes along by their records. */
+const KEYS_PER_MOVE = 500;
+
+export interface RunOptions {
+  /** Names this driver. */
+  readonly driver: string;
+  /** When to stop between two moves, in milliseconds of Unix time; the job goes on later. */
+  readonly until?: number;
+  /** How long to wait for another move of the same slots, in milliseconds. */
+  readonly patienceMs: number;
+}
+
+/**
+ * Runs a job from where it is, move by move. Several may run the same job one after the other: whoever stops leaves it to be
+ * taken up again.
+ *
+ * @returns The job as it is now: done, paused, cancelled, failed, or running when `until` has passed.
+ * @throws What a move was refused with; the job has failed then. Other errors leave it running.
+ */
+export async function runJob(io: MoveIo, id: number, options: RunOptions): Promise<Job> {
+  const run = new JobRun(io, id, options);
+  for (;;) {
+    const job = await run.next();
+    if (job.state !== 'running' || (options.until !== undefined && Date.now() >= options.until)) return job;
+  }
+}
+
+class JobRun {
+  readonly #throttle = new Throttle();
+  /** Rows of each slot of the range that is being moved: counted once. */
+  #sizes: { readonly key: string; readonly rows: ReadonlyMap<number, number> } | undefined;
+
+  constructor(
+    readonly io: MoveIo,
+    readonly id: number,
+    readonly options: RunOptions,
+  ) {}
+
+  /** Takes the job one move further. */
+  async next(): Promise<Job> {
+    const { catalog } = this.io;
+    const job = await this.#lease();
+    if (job.state !== 'running') return job;
+    const spec = readSpec(job.spec);
+    try {
+      for (const open of await catalog.moves(0)) {
+        if (open.job === this.id) await this.#drive(open, spec, []);
+      }
+      const step = job.steps[job.at];
+      if (!step) return await this.#advanced({ state: 'done', error: null });
+      return await this.#step(job, step, spec);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      const isFinal = error instanceof ShardedDrizzleError && !(error instanceof MoveInProgressError);
+      await catalog.advanceJob(this.id, { error: text, ...(isFinal ? { state: 'failed' } : {}) });
+      throw error;
+    }
+  }
+
+  async #lease(): Promise<Job> {
+    const { catalog } = this.io;
+    const deadline = Date.now() + LEASE_SECONDS * 1000 + this.options.patienceMs;
+    for (let round = 1; ; round++) {
+      const isOurs = await catalog.leaseJob(this.id, this.options.driver, LEASE_SECONDS);
+      const job = await catalog.job(this.id);
+      if (!job) throw new MoveRefusedError(`There is no job ${this.id}.`);
+      if (isOurs || job.state !== 'running') return job;
+      if (Date.now() > deadline) throw new MoveInProgressError(`Another process is at work on job ${this.id}.`);
+      await pause(jittered(50, round, 1000));
+    }
+  }
+
+  async #advanced(progress: Parameters<MoveIo['catalog']['advanceJob']>[1]): Promise<Job> {
+    return (await this.io.catalog.advanceJob(this.id, progress)) as Job;
+  }
+
+  async #step(job: Job, step: JobStep, spec: MoveSpec): Promise<Job> {
+    switch (step.do) {
+      case 'keys':
+        return this.#moveKeys(job, step, spec);
+      case 'slots':
+        return this.#moveSlots(job, step, spec);
+      case 'records':
+        return this.#moveRecords(job, step, spec);
+      case 'reference':
+        await copyReferences(this.io, spec, step.to);
+        return this.#advanced({ at: job.at + 1, cursor: 0 });
+      case 'retire':
+        await retireShard(this.io, spec, step.shard);
+        return this.#advanced({ at: job.at + 1, cursor: 0 });
+    }
+  }
+
+  /** The cursor counts keys. */
+  async #moveKeys(job: Job, { keyspace, keys, to }: JobStep & { do: 'keys' }, spec: MoveSpec): Promise<Job> {
+    const key = keys[job.cursor];
+    if (key === undefined) return this.#advanced({ at: job.at + 1, cursor: 0 });
+    const slot = slotOf(key);
+    const outcome = await this.#move({ kind: 'keys', keyspace, lo: slot, hi: slot, key, to }, spec, []);
+    return this.#advanced({ cursor: job.cursor + 1, ...countsOf(outcome) });
+  }
+
+  /** The cursor is the first slot that is left. */
+  async #moveSlots(job: Job, step: JobStep & { do: 'slots' }, spec: MoveSpec): Promise<Job> {
+    const { keyspace, from, to, hi } = step;
+    const lo = Math.max(step.lo, job.cursor);
+    if (lo > hi) {
+      await this.#endSlots(step);
+      return this.#advanced({ at: job.at + 1, cursor: 0 });
+    }
+    const range: NotedRange = { shard: from, keyspace, lo, hi };
+    const last = await this.#lastSlot(job, range, to, spec);
+    const outcome = await this.#move({ kind: 'slots', keyspace, lo, hi: last, to }, spec, []);
+    await this.#throttle.after(outcome?.rows ?? 0, job.options);
+    return this.#advanced({ cursor: last + 1, ...countsOf(outcome) });
+  }
+
+  /** Where the next move ends, so that it is not frozen for long. */
+  async #lastSlot(job: Job, range: NotedRange, to: string, spec: MoveSpec): Promise<number> {
+    const { io } = this;
+    const key = `${job.at}`;
+    if (this.#sizes?.key !== key) {
+      const mover = new Mover(io, spec);
+      const [source, target] = await Promise.all([mover.schema(range.shard), mover.schema(to)]);
+      const cargo = planCargo(spec, range.keyspace, source, target);
+      if (!(await noteKeys(io, range, cargo))) return range.hi;
+      this.#sizes = { key, rows: await rowsPerSlot(io, range, cargo) };
+    }
+    let rows = 0;
+    for (let slot = range.lo; slot <= range.hi; slot++) {
+      rows += this.#sizes.rows.get(slot) ?? 0;
+      if (rows > job.options.rowsPerMove && slot > range.lo) return slot - 1;
+    }
+    return range.hi;
+  }
+
+  async #endSlots({ keyspace, from, to, lo, hi }: JobStep & { do: 'slots' }): Promise<void> {
+    await this.io.run(from, unnote({ shard: from, keyspace, lo, hi }));
+    await collectOn(this.io, [from, to]);
+  }
+
+  /** Keys that homes have records of on `from`. The cursor counts moves. */
+  async #moveRecords(job: Job, step: JobStep & { do: 'records' }, spec: MoveSpec): Promise<Job> {
+    const { keyspace, from, to } = step;
+    const view = await this.io.catalog.map();
+    for (const range of view?.map.keyspaces[keyspace]?.ranges ?? []) {
+      const [rows = []] = await this.io.run(range.shard, [
+        bound(sql`select key, slot from _shard_keys where keyspace = ${keyspace} and slot between ${range.lo} and ${range.hi}
+          and at = ${from} order by slot, key limit ${KEYS_PER_MOVE}`),
+      ]);
+      if (rows.length === 0) continue;
+      const keys = rows.map((row) => String(row.key));
+      const slots = rows.map((row) => Number(row.slot));
+      const target = to[job.cursor % to.length] as string;
+      const request = {
+        kind: 'keys' as const,
+        keyspace,
+        lo: slots[0] as number,
+        hi: slots.at(-1) as number,
+        from,
+        to: target,
+      };
+      const outcome = await this.#move(request, spec, keys);
+      await this.#throttle.after(outcome?.rows ?? 0, job.options);
+      return this.#advanced({ cursor: job.cursor + 1, ...countsOf(outcome) });
+    }
+    await collectOn(this.io, [from, ...to]);
+    return this.#advanced({ at: job.at + 1, cursor: 0 });
+  }
+
+  /** JOURNAL, then all the rest. Undefined where the rows are there already. */
+  async #move(
+    request: Omit<MoveRequest, 'request' | 'job'>,
+    spec: MoveSpec,
+    keys: readonly string[],
+  ): Promise<MoveOutcome | undefined> {
+    const journaled = await this.#journal({ ...request, request: crypto.randomUUID(), job: this.id });
+    return journaled && this.#drive(journaled, spec, keys);
+  }
+
+  async #journal(request: MoveRequest): Promise<Move | undefined> {
+    const deadline = Date.now() + this.options.patienceMs;
+    for (let round = 1; ; round++) {
+      const answer = await this.io.catalog.journal(request);
+      if ('move' in answer) return answer.move;
+      if (answer.refused === 'same') return undefined;
+      const isPassing = answer.refused === 'locked' || answer.refused === 'held';
+      if (!isPassing || Date.now() > deadline) throw refusalOf(request, answer);
+      await pause(jittered(20, round, 500));
+    }
+  }
+
+  #drive(move: Move, spec: MoveSpec, keys: readonly string[]): Promise<MoveOutcome> {
+    return new Mover(this.io, spec).drive(move.id, keys);
+  }
+}
+
+function refusalOf(request: MoveRequest, answer: Exclude<Journaled, { move: Move }>): ShardedDrizzleError {
+  const { to, lo, hi } = request;
+  switch (answer.refused) {
+    case 'locked':
+      return new MoveInProgressError(`Move ${answer.by.id} is under way in the slots ${lo} to ${hi}.`, {
+        remedy: 'Wait for it: db.$cluster.moves() shows how far it is.',
+      });
+    case 'held':
+      return new MoveInProgressError(`Moves are held off by: ${answer.by}.`, { remedy: 'Try again when it is done.' });
+    case 'target':
+      return new MoveRefusedError(
+        answer.state === undefined
+          ? `The cluster has no shard ${to}.`
+          : `The shard ${to} is ${answer.state}: nothing can be moved there.`,
+        {
+          shard: to,
+          ...(answer.state === 'adding' ? { remedy: `Call db.$cluster.addShard('${to}') first.` } : {}),
+        },
+      );
+    default:
+      return new MoveRefusedError(`Several shards own the slots ${lo} to ${hi}.`, {
+        remedy: 'Move the slots of one shard at a time.',
+      });
+  }
+}
+
+const countsOf = (outcome: MoveOutcome | undefined) =>
+  outcome ? { rows: outcome.rows, bytes: outcome.bytes, moves: 1 } : {};
+
+/** COLLECT on some shards: what closed moves have left there. */
+export async function collectOn(io: MoveIo, shards: readonly string[]): Promise<void> {
+  const floor = await io.catalog.floor();
+  for (const shard of new Set(shards)) await io.run(shard, collect(io.cluster, shard, floor));
+}

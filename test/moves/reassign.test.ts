@@ -1,0 +1,63 @@
+import { eq } from 'drizzle-orm';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { keysOf, migrated, open, posts, users } from '../placement/fixture';
+import { Fleet, PLACES, rowsEverywhere } from '../support/isolates';
+
+describe.each(PLACES)('moving a key, the catalog in the %s', (place) => {
+  beforeEach(() => migrated());
+
+  it.each(['hash', 'round-robin'] as const)('takes all rows of the key along, strategy %s', async (strategy) => {
+    const fleet = new Fleet(place);
+    const db = open(fleet.isolate(), { strategy });
+    const other = open(fleet.isolate(), { strategy });
+    const keys = keysOf('u', 12);
+    for (const id of keys) {
+      await db.insert(users).values({ id, name: id });
+      await db.insert(posts).values([
+        { userId: id, body: `${id} one` },
+        { userId: id, body: null },
+      ]);
+    }
+    await other.select().from(users);
+    const before = await db.select().from(posts).orderBy(posts.id);
+    for (const target of ['s1', 's2', 's0', 's0'] as const) {
+      const result = await db.$cluster.reassign('u3', target);
+      expect(result.rows).toBeGreaterThanOrEqual(0);
+      const found = await rowsEverywhere<{ id: string }>("select id from users where id = 'u3'");
+      expect(found).toEqual([{ id: 'u3', shard: target }]);
+      expect((await rowsEverywhere("select id from posts where user_id = 'u3'")).map((row) => row.shard)).toEqual([
+        target,
+        target,
+      ]);
+      for (const router of [db, other, open(fleet.isolate(), { strategy })]) {
+        expect(await router.select().from(posts).orderBy(posts.id)).toEqual(before);
+        expect(await router.select({ id: users.id }).from(users).where(eq(users.id, 'u3'))).toEqual([{ id: 'u3' }]);
+        await router.update(users).set({ name: target }).where(eq(users.id, 'u3'));
+      }
+    }
+  });
+
+  it('moves slots, and their keys, there and back', async () => {
+    const fleet = new Fleet(place);
+    const db = open(fleet.isolate());
+    const keys = keysOf('u', 60);
+    await db.insert(users).values(keys.map((id) => ({ id, name: id })));
+    await db.insert(posts).values(keys.map((userId) => ({ userId, body: userId })));
+    await db.$cluster.reassign('u1', 's2');
+    const before = [await db.select().from(users).orderBy(users.id), await db.select().from(posts).orderBy(posts.id)];
+    const other = open(fleet.isolate());
+    await other.select().from(users);
+    for (const target of ['s1', 's2', 's0', 's1'] as const) {
+      const result = await db.$cluster.moveSlots({ lo: 100, hi: 9000 }, target);
+      expect(result.rows).toBeGreaterThan(0);
+      for (const router of [db, other, open(fleet.isolate())]) {
+        expect(await router.select().from(users).orderBy(users.id)).toEqual(before[0]);
+        expect(await router.select().from(posts).orderBy(posts.id)).toEqual(before[1]);
+        for (const id of keys)
+          expect(await router.select().from(users).where(eq(users.id, id))).toEqual([{ id, name: id }]);
+      }
+    }
+    const share = Object.fromEntries((await db.$cluster.shards()).map(({ name, slotShare }) => [name, slotShare]));
+    expect(share.s1).toBeGreaterThan(8900 / 16384);
+  });
+});

@@ -75,6 +75,13 @@ export interface ClusterApi<TShard extends string = string> {
    * @throws MoveConflictError, MoveRefusedError, MoveInProgressError; the slots that were moved by then stay there.
    */
   moveSlots(slots: { lo: number; hi: number }, to: TShard, keyspace?: string): Promise<JobResult>;
+  /**
+   * Goes on with jobs whose process has stopped in the midst: a move that was begun ends whole, or not at all. With a
+   * coordinator its alarm does this within seconds; without one, call it from a cron trigger.
+   *
+   * @throws What a job was refused with; it is `failed` then.
+   */
+  resume(): Promise<JobResult[]>;
 }
 
 /** What `shardedDrizzle` adds to Drizzle's own database object. */
@@ -182,6 +189,7 @@ function build<
       stats: () => clusterStats(cluster.executor),
       reassign,
       reassignShard: reassign,
+      resume: () => moves.resume(),
       moveSlots: (slots, to, keyspace = DEFAULT_KEYSPACE) => moves.moveSlots(slots, to, keyspace),
     },
     $explain: (query) => explain(cluster, query, casing),

@@ -60,6 +60,18 @@ export class ClusterMoves {
     return this.#run('slots', steps, DEFAULTS, 0);
   }
 
+  /** Goes on with jobs whose driver has stopped. */
+  async resume(): Promise<JobResult[]> {
+    const io = await this.io();
+    const { moveTimeoutMs } = this.cluster.executor.cluster;
+    const results: JobResult[] = [];
+    for (const job of await io.catalog.jobs(0)) {
+      if (job.state !== 'running' || job.leasedUntil > Date.now()) continue;
+      results.push(resultOf(await runJob(io, job.id, { driver: crypto.randomUUID(), patienceMs: moveTimeoutMs })));
+    }
+    return results;
+  }
+
   async #run(kind: JobKind, steps: readonly JobStep[], options: JobOptions, totalRows: number): Promise<JobResult> {
     const { executor } = this.cluster;
     const io = await this.io();

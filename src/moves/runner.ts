@@ -200,9 +200,24 @@ class JobRun {
       const answer = await this.io.catalog.journal(request);
       if ('move' in answer) return answer.move;
       if (answer.refused === 'same') return undefined;
+      if (answer.refused === 'locked' && (await this.#takeOver(answer.by))) continue;
       const isPassing = answer.refused === 'locked' || answer.refused === 'held';
       if (!isPassing || Date.now() > deadline) throw refusalOf(request, answer);
       await pause(jittered(20, round, 500));
+    }
+  }
+
+  /** Ends a move that is in the way, if whoever began it has stopped. */
+  async #takeOver({ id, job: jobId }: Move): Promise<boolean> {
+    const { catalog } = this.io;
+    const job = jobId === this.id ? undefined : await catalog.job(jobId);
+    if (!job || !(await catalog.leaseJob(job.id, this.options.driver, LEASE_SECONDS))) return false;
+    try {
+      await new Mover(this.io, readSpec(job.spec)).drive(id);
+      return true;
+    } catch {
+      // It stays as it is, and whoever owns it is told why.
+      return false;
     }
   }
 

@@ -37,7 +37,7 @@ export async function migrated(more: readonly string[] = []): Promise<void> {
 type Options = Omit<ShardedConfig<typeof schema>, 'schema' | 'shards' | 'tables'>;
 
 /** A database object as an isolate makes it. */
-export const open = (isolate: Isolate, options: Options = {}) =>
+export const open = (isolate: Pick<Isolate, 'config'>, options: Options = {}) =>
   shardedDrizzle({ ...isolate.config, schema, tables, ...options });
 
 export type Database = ReturnType<typeof open>;

@@ -1,0 +1,163 @@
+/** Moves of slots and of single keys. */
+import { A, B, C, type Counterexample, explicit, type NamedScope, one, row, toKey, toSlot, two } from './named.ts';
+
+export const scopes: readonly NamedScope[] = [
+  {
+    id: 'slot-there-and-back',
+    title: 'a slot there and back, zombies, an explicit key',
+    isSmall: true,
+    scope: {
+      shards: 2,
+      ...two,
+      start: [row(0, A), explicit(1, A)],
+      moves: [toSlot(B), toSlot(A)],
+      movers: 2,
+      writes: 2,
+      collect: true,
+    },
+  },
+  {
+    id: 'key-and-slot',
+    title: 'a key and its slot at once, zombies, record on a third shard',
+    scope: {
+      shards: 3,
+      ...two,
+      start: [explicit(0, B), row(1, A)],
+      moves: [toKey(C), toSlot(C)],
+      movers: 2,
+      writes: 2,
+      collect: true,
+    },
+  },
+  {
+    id: 'key-home-again',
+    title: 'a key away and home again, its slot in between',
+    scope: {
+      shards: 3,
+      ...one,
+      start: [row(0, A)],
+      moves: [toKey(B), toSlot(C), toKey(A), toSlot(A)],
+      writes: 2,
+      collect: true,
+    },
+  },
+  {
+    id: 'key-home-again-zombies',
+    title: 'the same with three moves and zombies',
+    scope: {
+      shards: 3,
+      ...one,
+      start: [row(0, A)],
+      moves: [toKey(B), toSlot(B), toKey(A)],
+      movers: 2,
+      writes: 1,
+      collect: true,
+    },
+  },
+  {
+    id: 'three-movers',
+    title: 'three movers of one key, record on a third shard',
+    isSmall: true,
+    scope: { shards: 3, ...one, start: [explicit(0, B)], moves: [toKey(C)], movers: 3, writes: 2, collect: true },
+  },
+  {
+    id: 'slots-swapped',
+    title: 'two slots moved to each other at once, explicit keys across',
+    scope: {
+      shards: 2,
+      owner: [A, B],
+      keySlot: [0, 1],
+      start: [explicit(0, B), row(1, B)],
+      moves: [toSlot(B), { slots: [1], to: A }],
+      movers: 2,
+      writes: 1,
+      collect: true,
+    },
+  },
+];
+
+export const counterexamples: readonly Counterexample[] = [
+  {
+    id: 'no-target-busy',
+    title: 'a stale keyed read between LAND and RELEASE',
+    without: { targetBusy: false },
+    isSmall: true,
+    scope: { shards: 2, ...one, start: [row(0, A)], moves: [toSlot(B)], movers: 2, writes: 3, collect: true },
+  },
+  {
+    id: 'no-tombstones',
+    title: 'a zombie opens again what was aborted',
+    without: { tombstones: false },
+    isSmall: true,
+    scope: { shards: 2, ...one, start: [row(0, A)], moves: [toSlot(B)], movers: 2, writes: 1 },
+  },
+  {
+    id: 'no-tombstones-back',
+    title: 'a slot there and back, then the zombie of the first move runs',
+    without: { tombstones: false },
+    scope: {
+      shards: 2,
+      ...one,
+      start: [row(0, A)],
+      moves: [toSlot(B), { ...toSlot(A), after: 0 }],
+      movers: 2,
+      writes: 1,
+      aborts: false,
+    },
+  },
+  {
+    id: 'no-lock',
+    title: 'a key and its slot move at once',
+    without: { slotLock: false },
+    isSmall: true,
+    scope: { shards: 3, ...one, start: [row(0, A)], moves: [toSlot(B), toKey(C)], writes: 1 },
+  },
+  {
+    id: 'no-lock-record',
+    title: 'a slot carries the record of a key that is moving',
+    without: { slotLock: false },
+    scope: { shards: 3, ...one, start: [explicit(0, B)], moves: [toKey(C), toSlot(B)], writes: 1, aborts: false },
+  },
+  {
+    id: 'no-home-fence',
+    title: 'HOME of a zombie comes late',
+    without: { homeFence: false },
+    scope: {
+      shards: 3,
+      ...one,
+      start: [explicit(0, B)],
+      moves: [toKey(C), { ...toKey(B), after: 0 }],
+      movers: 2,
+      writes: 2,
+      collect: true,
+      aborts: false,
+    },
+  },
+  {
+    id: 'no-self-move',
+    title: 'the key is on the target already and its mover dies there',
+    without: { noSelfMove: false },
+    scope: { shards: 2, ...one, start: [row(0, A)], moves: [toKey(A)], movers: 2, writes: 1, recovers: true },
+  },
+  {
+    id: 'no-land-replaces',
+    title: 'LAND of a slot leaves an old forwarding record of the target',
+    without: { homecomerKeepsRecord: false, landReplaces: false },
+    scope: {
+      shards: 2,
+      owner: [A],
+      keySlot: [0, 0],
+      start: [explicit(0, B), row(1, A)],
+      moves: [toKey(A), { ...toSlot(B), after: 0 }],
+      writes: 1,
+      aborts: false,
+    },
+  },
+  {
+    id: 'no-explicit-stays',
+    title: 'a slot takes the rows of an explicit key along and leaves its record',
+    without: { explicitStays: false },
+    isSmall: true,
+    scope: { shards: 2, ...one, start: [explicit(0, A)], moves: [toSlot(B)], writes: 1, aborts: false },
+  },
+];

@@ -47,8 +47,7 @@ export class Mover {
     const { catalog } = this.io;
     const found = await catalog.move(id);
     if (found?.state !== 'open') return outcomeOf(found);
-    const move = await this.#source(found, keys);
-    if (!move) return outcomeOf(await catalog.move(id));
+    const move = await this.#source(found);
     if (move.from === move.to) {
       // Nothing was written anywhere.
       await catalog.close(move.id);
@@ -65,21 +64,15 @@ export class Mover {
     }
   }
 
-  /** SOURCE: where the keys are, by their home's word under the lock. */
-  async #source(move: Move, keys: readonly string[]): Promise<PlacedMove | undefined> {
+  /** SOURCE: where a key is, by its home's word under the lock. A move of many keys is journaled with it. */
+  async #source(move: Move): Promise<PlacedMove> {
     if (move.from !== null) return move as PlacedMove;
     this.#tell(move, 'source');
-    const list = keys.length > 0 ? keys : move.key === null ? [] : [move.key];
-    const [rows = []] = await this.io.run(move.home, [
-      bound(sql`select distinct coalesce(t.at, ${move.home}) as at from json_each(${JSON.stringify(list)}) j
-        left join _shard_keys t on t.keyspace = ${move.keyspace} and t.key = j.value`),
+    const [[row] = []] = await this.io.run(move.home, [
+      bound(sql`select coalesce((select at from _shard_keys where keyspace = ${move.keyspace} and key = ${move.key}),
+        ${move.home}) as at`),
     ]);
-    const [only, ...others] = rows;
-    if (!only || others.length > 0) {
-      await this.io.catalog.abort(move.id, 'Its keys are not on one shard.');
-      return undefined;
-    }
-    return (await this.io.catalog.source(move.id, String(only.at))) as PlacedMove;
+    return (await this.io.catalog.source(move.id, String(row?.at))) as PlacedMove;
   }
 
   /** The phase of the target once there is no way back, or `aborted`. */

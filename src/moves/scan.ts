@@ -52,10 +52,11 @@ async function findNote(io: MoveIo, range: NotedRange, cargo: Cargo): Promise<No
   const statements = [
     checkIdentity(io.cluster, shard),
     sql`select case when ${owned} <> ${hi - lo + 1} then ${raising("'SHARD_NOT_OWNER'")} end`,
+    // Each time that this is sent it is another list: a copy that comes late must not pass for the one that was finished.
     // Never longer than it was true: one that has expired stays so.
     sql`update _shard_moves set expires = unixepoch() + ${NOTE_SECONDS} where ${covers}`,
     sql`insert into _shard_moves (id, side, kind, keyspace, lo, hi, key, peer, phase, expires)
-      select ${randomId()}, 'note', 'slots', ${keyspace}, ${lo}, ${hi}, ${tables}, '[0,null]', 'noting', unixepoch() + ${NOTE_SECONDS}
+      select abs(random() % ${2 ** 52}), 'note', 'slots', ${keyspace}, ${lo}, ${hi}, ${tables}, '[0,null]', 'noting', unixepoch() + ${NOTE_SECONDS}
       where not exists (select 1 from _shard_moves where ${covers})`,
     sql`select id, phase, peer from _shard_moves where ${covers} order by phase desc, id limit 1`,
   ];
@@ -131,8 +132,6 @@ export async function rowsPerSlot(io: MoveIo, range: NotedRange, { tables }: Car
   }
   return counts;
 }
-
-const randomId = (): number => Math.floor(Math.random() * 2 ** 52);
 
 /** All slots there are. */
 export const ALL_SLOTS = { lo: 0, hi: SLOTS - 1 } as const;

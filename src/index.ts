@@ -1,3 +1,5 @@
+export type { Job, JobKind, JobOptions, JobState, JobStep, Move } from './catalog/journal';
+export type { ClusterApi, ShardStatus } from './cluster-api';
 export type { Limits, QueryEvent, ShardedConfig, ShardLocation, TableRule, TableRules } from './config';
 export {
   ConfigError,
@@ -5,7 +7,9 @@ export {
   type ErrorDetails,
   GatherLimitError,
   MissingShardError,
+  MoveConflictError,
   MoveInProgressError,
+  MoveRefusedError,
   PartialWriteError,
   ShardedDrizzleError,
   ShardIdentityError,
@@ -22,15 +26,17 @@ export {
 } from './errors';
 export type { ExplainedStep, Explanation } from './execution/explain';
 export type { ClusterStats, ShardStats, TableStats } from './execution/stats';
+export type { JobReport, JobSettings, RebalanceSettings } from './moves/cluster-moves';
+export type { MovePlan } from './moves/estimate';
+export type { JobStatus } from './moves/job-status';
+export type { PlannedMove } from './moves/plan';
 export type { Region, Whereabouts } from './placement/regions';
 export type { Candidate, PlaceKey, Strategy, StrategyName } from './placement/strategies';
 export { shardedD1 } from './sharded-d1';
 export {
-  type ClusterApi,
   type Explainable,
   type ShardedDatabase,
   type ShardedHelpers,
-  type ShardStatus,
   type SqlText,
   shardedDrizzle,
 } from './sharded-drizzle';

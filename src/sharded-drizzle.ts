@@ -1,17 +1,16 @@
 import { getTableName, type SQLWrapper } from 'drizzle-orm';
 import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1';
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
+import { type ClusterApi, clusterApi } from './cluster-api';
 import type { DrizzleOptions, ShardedConfig } from './config';
 import { ConfigError } from './errors';
 import { createCluster, type ReadyCluster } from './execution/cluster';
 import { ShardedDatabase as ShardedD1 } from './execution/database';
 import { type Explanation, explainRoute } from './execution/explain';
 import { demandOf } from './execution/run';
-import { type ClusterStats, clusterStats } from './execution/stats';
 import type { Casing } from './layout/column-name';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
 import { renderSql } from './layout/render-sql';
-import { ClusterMoves, type JobResult } from './moves/cluster-moves';
 import type { PlacedKey } from './placement/guard';
 import { canonicalKey } from './placement/key';
 import { pointOf, type Region, type Whereabouts } from './placement/regions';
@@ -25,64 +24,6 @@ export interface SqlText {
 
 /** What can be explained: a Drizzle query, `sql`, or text with values. */
 export type Explainable = { toSQL(): { sql: string; params: unknown[] } } | SQLWrapper | SqlText;
-
-/** A database of the cluster. */
-export interface ShardStatus<TShard extends string = string> {
-  name: TShard;
-  /** `adding`: it may own nothing yet. `draining`: nothing new goes there. `retired`: empty, and never asked. */
-  state: 'adding' | 'active' | 'draining' | 'retired';
-  region?: string;
-  weight: number;
-  /** The share of all slots that it owns, from 0 to 1. A shard that was added owns none until slots are moved to it. */
-  slotShare: number;
-  /** The configuration has a database of this name. */
-  bound: boolean;
-}
-
-/** Operations on the fleet of databases. */
-export interface ClusterApi<TShard extends string = string> {
-  /**
-   * The databases of the cluster, in the order in which they were registered, with what the catalog says of each. Makes the
-   * cluster on first contact.
-   *
-   * @throws ShardIdentityError when a binding is another database than its name says.
-   */
-  shards(): Promise<ShardStatus<TShard>[]>;
-  /**
-   * Rows and keys of the schema's tables on each shard, the size of each database, and its share of the slots. Reads every
-   * row once: for a dashboard, not for each request.
-   *
-   * @throws ShardQueryError when a shard does not answer, or lacks a table.
-   */
-  stats(): Promise<ClusterStats>;
-  /**
-   * Moves every row of a key, in all tables of its keyspace, to another shard while it is in use. Reads never wait; writes to
-   * the key wait while its rows are copied. Without an error all rows are there; with one, all are where they were.
-   *
-   * @param keyspace Default `default`.
-   * @example
-   * await db.$cluster.reassign('user-123', 'db-west');
-   * @throws MoveConflictError when a row there has the same value in a UNIQUE column; MoveRefusedError when it would not be
-   * safe, with the reason; MoveInProgressError when another move of the key is under way.
-   */
-  reassign(key: string | number | bigint, to: TShard, keyspace?: string): Promise<JobResult>;
-  /** The same as {@link ClusterApi.reassign}. */
-  reassignShard(key: string | number | bigint, to: TShard, keyspace?: string): Promise<JobResult>;
-  /**
-   * Moves all keys of some slots that have no place of their own to another shard, some thousand rows at a time.
-   *
-   * @param slots Both ends included, from 0 to 16383. `db.$cluster.shards()` tells who owns how many.
-   * @throws MoveConflictError, MoveRefusedError, MoveInProgressError; the slots that were moved by then stay there.
-   */
-  moveSlots(slots: { lo: number; hi: number }, to: TShard, keyspace?: string): Promise<JobResult>;
-  /**
-   * Goes on with jobs whose process has stopped in the midst: a move that was begun ends whole, or not at all. With a
-   * coordinator its alarm does this within seconds; without one, call it from a cron trigger.
-   *
-   * @throws What a job was refused with; it is `failed` then.
-   */
-  resume(): Promise<JobResult[]>;
-}
 
 /** What `shardedDrizzle` adds to Drizzle's own database object. */
 export interface ShardedHelpers<TDatabase, TShard extends string> {
@@ -176,22 +117,12 @@ function build<
     plain.set(name, known);
     return known;
   };
-  const moves = new ClusterMoves(cluster);
-  const reassign: ClusterApi<TShard>['reassign'] = (key, to, keyspace = DEFAULT_KEYSPACE) =>
-    moves.reassign(key, to, keyspace);
   const helpers: ShardedHelpers<Database, TShard> = {
     $shard,
     $forKey: async (key, keyspace = DEFAULT_KEYSPACE) => $shard(await ownerOf(cluster, keyspace, key)),
     $near: (near) => build(cluster.near(pointOf(near)), config),
     $nextId: (table) => nextId(cluster, typeof table === 'string' ? table : getTableName(table)),
-    $cluster: {
-      shards: () => shardsOf<TShard>(cluster),
-      stats: () => clusterStats(cluster.executor),
-      reassign,
-      reassignShard: reassign,
-      resume: () => moves.resume(),
-      moveSlots: (slots, to, keyspace = DEFAULT_KEYSPACE) => moves.moveSlots(slots, to, keyspace),
-    },
+    $cluster: clusterApi<TShard>(cluster),
     $explain: (query) => explain(cluster, query, casing),
   };
   const withCache = defined({ ...shared, cache }) as typeof shared;
@@ -219,16 +150,6 @@ async function ownerOf({ executor }: ReadyCluster, keyspace: string, key: string
     });
     return shard;
   });
-}
-
-async function shardsOf<TShard extends string>({ executor, databases }: ReadyCluster): Promise<ShardStatus<TShard>[]> {
-  const { routing } = await executor.attempt(false);
-  return routing.map.shards.map((shard) => ({
-    ...shard,
-    name: shard.name as TShard,
-    slotShare: routing.shareOf(shard.name),
-    bound: databases.has(shard.name),
-  }));
 }
 
 async function nextId({ executor }: ReadyCluster, name: string): Promise<number> {

@@ -50,8 +50,10 @@ export interface Enrolment {
    * It never changes, and comes with each later keyspace again.
    */
   weight: number;
-  /** The shard every map has: the first one that was registered. */
+  /** The shard every map has: the first one that was registered and is in use. */
   anchor: string;
+  /** Shards that take no new keys any more: they are being emptied, or have left. */
+  closed: string[];
   /** The keyspaces that it has not been told of, each with its slot ranges (both ends included; may be empty). */
   keyspaces: { name: string; ranges: [lo: number, hi: number][] }[];
 }

@@ -1,8 +1,13 @@
 import { DurableObject } from 'cloudflare:workers';
+import { driveJobs } from '../moves/alarm';
 import type { Answer, RemoteCatalog } from './coordinator-client';
-import { isOperation, programOf } from './operations';
+import { catalogThrough, isOperation, programOf } from './operations';
 import type { Program } from './program';
 import { CATALOG_TABLES } from './tables';
+
+/** Operations after which there may be something to do that outlives their caller. */
+const WAKES: ReadonlySet<string> = new Set(['startJob', 'journal', 'advanceJob', 'leaseJob']);
+const WAKE_MS = 1000;
 
 type SqlRow = Record<string, SqlStorageValue>;
 
@@ -29,9 +34,24 @@ export class ShardCoordinator extends DurableObject implements RemoteCatalog {
   }
 
   /** Runs one operation of the {@link Catalog}, by its name. */
-  call(name: string, args: readonly unknown[]): Answer<unknown> {
+  async call(name: string, args: readonly unknown[]): Promise<Answer<unknown>> {
     if (!isOperation(name)) return { error: `The coordinator knows no operation ${name}.` };
-    return this.#run(() => programOf(name, args));
+    const answer = this.#run(() => programOf(name, args));
+    if (WAKES.has(name) && (await this.ctx.storage.getAlarm()) === null) {
+      await this.ctx.storage.setAlarm(Date.now() + WAKE_MS);
+    }
+    return answer;
+  }
+
+  /** Goes on with jobs that nobody is at work on: those that shall run in the background, and what a crash has left. */
+  override async alarm(): Promise<void> {
+    const catalog = catalogThrough(async (name, args) => {
+      const answer = this.#run(() => programOf(name, args));
+      if ('error' in answer) throw new Error(answer.error);
+      return answer.value;
+    });
+    const next = await driveJobs(catalog, this.env);
+    if (next !== undefined) await this.ctx.storage.setAlarm(next);
   }
 
   #run<T>(make: () => Program<T>): Answer<T> {

@@ -27,7 +27,7 @@ function journalProgram({ request, job, kind, keyspace, lo, hi, key, from, to }:
           select ?1, cast(?2 as integer), cast(?3 as integer), ?4, cast(?5 as integer), ?6, ?7, ?8,
             case ?6 when 'slots' then owner else ?9 end, max(random() & ${2 ** 52 - 1}, 1), ${NOW_MS}
           from (select min(shard) as owner, count(distinct shard) as owners from _shard_catalog_slots where ${MEETS})
-          where owners = 1 and (?6 = 'keys' or owner <> ?8)
+          where owners = 1 and (?6 = 'keys' or (owner <> ?8 and owner = coalesce(?9, owner)))
             and not exists (select 1 from _shard_catalog_holds)
             and not exists (select 1 from _shard_catalog_moves where state = 'open' and ${MEETS})
             and 'active' is (select state from _shard_catalog_shards where name = ?8)
@@ -38,7 +38,10 @@ function journalProgram({ request, job, kind, keyspace, lo, hi, key, from, to }:
       statement(`select ${MOVE_COLUMNS} from _shard_catalog_moves m where m.state = 'open' and ${MEETS}`, ...range),
       statement('select by from _shard_catalog_holds'),
       statement(`select (select state from _shard_catalog_shards where name = ?1) as state`, to),
-      statement(`select count(distinct shard) as owners from _shard_catalog_slots where ${MEETS}`, ...range),
+      statement(
+        `select count(distinct shard) as owners, min(shard) as owner from _shard_catalog_slots where ${MEETS}`,
+        ...range,
+      ),
     ],
     read: (results: readonly (readonly Row[])[]): Journaled => {
       const [, , [made] = [], [locked] = [], [held] = [], [target] = [], [owned] = []] = results;
@@ -47,7 +50,8 @@ function journalProgram({ request, job, kind, keyspace, lo, hi, key, from, to }:
       if (target?.state !== 'active')
         return { refused: 'target', state: (target?.state ?? undefined) as ShardInfo['state'] | undefined };
       if (locked) return { refused: 'locked', by: readMove(locked) };
-      return { refused: owned?.owners === 1 ? 'same' : 'split' };
+      if (owned?.owners !== 1) return { refused: 'split' };
+      return { refused: owned.owner === to ? 'same' : 'owner' };
     },
   };
 }

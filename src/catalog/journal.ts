@@ -43,7 +43,7 @@ export interface MoveRequest {
   readonly lo: number;
   readonly hi: number;
   readonly key?: string;
-  /** Of a `keys` move; a `slots` move leaves the owner of its slots. */
+  /** Of a `keys` move: where they are. Of a `slots` move: the shard that has to own them. */
   readonly from?: string;
   readonly to: string;
 }
@@ -67,6 +67,8 @@ export type Journaled =
   | { readonly refused: 'target'; readonly state: ShardInfo['state'] | undefined }
   /** Several shards own the slots. */
   | { readonly refused: 'split' }
+  /** Another shard than the one that was named owns the slots. */
+  | { readonly refused: 'owner' }
   /** The target owns the slots. */
   | { readonly refused: 'same' };
 
@@ -81,8 +83,16 @@ export type JobStep =
       readonly from: string;
       readonly to: string;
     }
-  /** Keys that live on `from` by a placement record, to the shards that `to` names in turn. */
-  | { readonly do: 'records'; readonly keyspace: string; readonly from: string; readonly to: readonly string[] }
+  /** Keys that live on `from` by a placement record, to the shards that `to` names in turn; at most so many. */
+  | {
+      readonly do: 'records';
+      readonly keyspace: string;
+      readonly from: string;
+      readonly to: readonly string[];
+      readonly count?: number;
+    }
+  /** No new keys for a shard: every other one is told. */
+  | { readonly do: 'close'; readonly shard: string }
   /** The reference tables' rows, to a shard that is `adding`, which then becomes active. */
   | { readonly do: 'reference'; readonly to: string }
   | { readonly do: 'retire'; readonly shard: string };
@@ -179,6 +189,9 @@ export interface MoveJournal {
   activate(shard: string): Promise<CatalogView>;
   /** No new keys or slots for a shard, or again. */
   setDraining(shard: string, draining: boolean): Promise<CatalogView>;
-  /** An empty shard leaves the cluster; `digest` is what it brought to the sum. Refused while it owns slots. */
-  retire(shard: string, digest: number): Promise<CatalogView>;
+  /**
+   * An empty shard leaves the cluster; `digest` is what it brought to the sum. Nothing changes while it owns slots, moves are
+   * open there, another shard joins, or unless the job that empties it is running: look at its state afterwards.
+   */
+  retire(shard: string, digest: number, job: number): Promise<CatalogView>;
 }

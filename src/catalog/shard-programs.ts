@@ -1,7 +1,7 @@
 import type { MoveJournal } from './journal';
 import type { Operations } from './operations';
 import { type Statement, statement } from './program';
-import { changeProgram } from './view';
+import { changeProgram, NOT_ENROLLED } from './view';
 
 /** One epoch later, if the condition on the shard ?1 holds; it stands before the change that it announces. */
 const countEpoch = (condition: string, ...params: string[]): Statement =>
@@ -13,9 +13,15 @@ const countEpoch = (condition: string, ...params: string[]): Statement =>
 
 type ShardOperations = Pick<MoveJournal, 'activate' | 'setDraining' | 'retire'>;
 
-/** May a shard leave? It owns no slots, and no move goes there or comes from it. */
+/**
+ * May a shard leave? It owns no slots, no move goes there or comes from it, and its drain was not cancelled. While another one
+ * joins, its weight may be in this one's digest already and not yet in the catalog.
+ */
 const LEAVES = `state = 'draining' and not exists (select 1 from _shard_catalog_slots where shard = ?1)
-  and not exists (select 1 from _shard_catalog_moves where state = 'open' and ("from" = ?1 or "to" = ?1))`;
+  and not exists (select 1 from _shard_catalog_moves where state = 'open' and ("from" = ?1 or "to" = ?1))
+  and exists (select 1 from _shard_catalog_jobs where id = cast(?2 as integer) and state = 'running')
+  and not exists (select 1 from _shard_catalog_shards as shards cross join _shard_catalog_keyspaces as keyspaces
+    where shards.state <> 'retired' and ${NOT_ENROLLED})`;
 
 export const shardOperations: Operations<ShardOperations> = {
   activate: (shard) =>
@@ -34,15 +40,16 @@ export const shardOperations: Operations<ShardOperations> = {
       statement('update _shard_catalog_shards set state = ?3 where name = ?1 and state = ?2', shard, from, to),
     ]);
   },
-  retire: (shard, digest) =>
+  retire: (shard, digest, job) =>
     changeProgram([
       statement(
         `update _shard_catalog_cluster set epoch = epoch + 1,
-            base = (base | cast(?2 as integer)) - (base & cast(?2 as integer))
+            base = (base | cast(?3 as integer)) - (base & cast(?3 as integer))
           where exists (select 1 from _shard_catalog_shards where name = ?1 and ${LEAVES})`,
         shard,
+        String(job),
         String(digest),
       ),
-      statement(`update _shard_catalog_shards set state = 'retired' where name = ?1 and ${LEAVES}`, shard),
+      statement(`update _shard_catalog_shards set state = 'retired' where name = ?1 and ${LEAVES}`, shard, String(job)),
     ]),
 };

@@ -66,9 +66,11 @@ const readShard = ({ name, region, weight, state, join_weight }: Row): ShardInfo
 });
 
 /** The pairs of shard and keyspace, which come in order, as one enrolment a shard. */
-function readPending(pairs: readonly Row[], { shards: [first], keyspaces }: ShardMap): Enrolment[] {
+function readPending(pairs: readonly Row[], { shards, keyspaces }: ShardMap): Enrolment[] {
+  const first = shards.find(({ state }) => state !== 'retired');
   // Almost always, and then the ranges need not be sorted.
   if (!first || pairs.length === 0) return [];
+  const closed = shards.filter(({ state }) => state === 'draining' || state === 'retired').map(({ name }) => name);
   const owned = new Map(Object.entries(keyspaces).map(([name, { ranges }]) => [name, rangesByShard(ranges)]));
   const enrolments = new Map<string, Enrolment>();
   for (const pair of pairs) {
@@ -76,7 +78,7 @@ function readPending(pairs: readonly Row[], { shards: [first], keyspaces }: Shar
     const name = String(pair.keyspace);
     let enrolment = enrolments.get(shard);
     if (!enrolment) {
-      enrolment = { shard, weight: Number(pair.weight), anchor: first.name, keyspaces: [] };
+      enrolment = { shard, weight: Number(pair.weight), anchor: first.name, closed, keyspaces: [] };
       enrolments.set(shard, enrolment);
     }
     enrolment.keyspaces.push({ name, ranges: owned.get(name)?.get(shard) ?? [] });

@@ -26,6 +26,8 @@ export interface ReadyCluster {
   readonly databases: ReadonlyMap<string, D1Database>;
   readonly executor: Executor;
   readonly onQuery: ((event: QueryEvent) => void) | undefined;
+  /** The shard whose database holds the catalog; undefined where a coordinator does. */
+  readonly controlShard: string | undefined;
   /** What the configuration says of the tables, for moves. */
   readonly moveSpec: () => MoveSpec;
   /** The same cluster for requests that come from somewhere. */
@@ -94,6 +96,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
   const near = (point: Point | undefined): ReadyCluster => ({
     databases,
     onQuery: config.onQuery,
+    controlShard: config.coordinator ? undefined : (config.control ?? names[0]),
     moveSpec: () => specOf(layout, config.moveTriggers),
     executor: new Executor(cluster, shards, point),
     near,

@@ -134,12 +134,12 @@ export class Mover {
       if (!(await noteKeys(io, { shard: move.from, ...move }, cargo))) throw notOwner(move);
     }
     this.#tell(move, 'open');
-    const opened = await this.#enter(move.to, step.open(move, io));
+    const opened = await this.#enter(move.to, move.id, step.open(move, io));
     if (opened !== 'staging') return opened;
     this.#tell(move, 'freeze');
     await io.catalog.progress(move.id, { phase: 'freeze' });
     const frozenAt = Date.now();
-    const frozen = await this.#enter(move.from, step.freeze(move, io, cargo, keys));
+    const frozen = await this.#enter(move.from, move.id, step.freeze(move, io, cargo, keys));
     if (frozen !== 'frozen') return frozen === 'closed' ? 'aborted' : (await this.#phases(move)).in;
     this.#tell(move, 'copy');
     const copied = await copyScope(io, move, cargo, this.#run);
@@ -179,7 +179,7 @@ export class Mover {
   }
 
   /** OPEN and FREEZE wait for writes to all shards that are under way. */
-  async #enter(shard: string, statements: ReturnType<typeof step.open>): Promise<Phase> {
+  async #enter(shard: string, id: number, statements: ReturnType<typeof step.open>): Promise<Phase> {
     const deadline = Date.now() + PINNED_MS;
     for (let round = 1; ; round++) {
       try {
@@ -187,7 +187,9 @@ export class Mover {
         return (rows?.[0]?.phase ?? null) as Phase;
       } catch (error) {
         if (raisedBy(error)?.kind !== 'PINNED' || Date.now() > deadline) throw error;
-        await pause(jittered(10, round, 250));
+        // Writes to all shards that come without pause would keep the move out for ever: new ones wait for it now.
+        await this.io.run(shard, step.takeTurn(id));
+        await pause(jittered(10, round, 100));
       }
     }
   }

@@ -4,20 +4,24 @@ import { jittered, pause } from '../execution/retry';
 import { slotOf } from '../placement/slots';
 import { bound, sql } from '../sql/tag';
 import { planCargo } from './carry';
+import { closeShard, retireShard } from './drain';
 import type { MoveIo } from './io';
 import { type MoveOutcome, Mover } from './mover';
+import { copyReferences } from './references';
 import { type NotedRange, noteKeys, rowsPerSlot, unnote } from './scan';
-import { copyReferences, retireShard } from './shards';
 import { type MoveSpec, readSpec } from './spec';
 import { collect } from './steps';
 import { Throttle } from './throttle';
 
-/** Nobody else takes a job up for so long after its driver was last heard of. */
-const LEASE_SECONDS = 15;
+/** Nobody else takes a job up for so long after its driver was last heard of. Scatters may have to wait for so long. */
+const LEASE_SECONDS = 6;
+const RENEW_MS = 2000;
 /** Keys that one move takes along by their records. */
 const KEYS_PER_MOVE = 500;
 
 export interface RunOptions {
+  /** Told after each move. */
+  readonly onProgress?: (job: Job) => void;
   /** Names this driver. */
   readonly driver: string;
   /** When to stop between two moves, in milliseconds of Unix time; the job goes on later. */
@@ -34,11 +38,33 @@ export interface RunOptions {
  * @throws What a move was refused with; the job has failed then. Other errors leave it running.
  */
 export async function runJob(io: MoveIo, id: number, options: RunOptions): Promise<Job> {
-  const run = new JobRun(io, id, options);
-  for (;;) {
-    const job = await run.next();
-    if (job.state !== 'running' || (options.until !== undefined && Date.now() >= options.until)) return job;
+  const run = new JobRun(renewing(io, id, options.driver), id, options);
+  try {
+    for (;;) {
+      const job = await run.next();
+      options.onProgress?.(job);
+      if (job.state !== 'running' || (options.until !== undefined && Date.now() >= options.until)) return job;
+    }
+  } finally {
+    // Whoever goes on need not wait. Where this fails, the lease ends by itself.
+    await io.catalog.leaseJob(id, options.driver, 0).catch(() => {});
   }
+}
+
+/** The lease is renewed while batches run: a single step may take longer than it lasts. */
+function renewing(io: MoveIo, id: number, driver: string): MoveIo {
+  let renewed = Date.now();
+  return {
+    ...io,
+    run: async (shard, statements) => {
+      const rows = await io.run(shard, statements);
+      if (Date.now() - renewed > RENEW_MS) {
+        renewed = Date.now();
+        await io.catalog.leaseJob(id, driver, LEASE_SECONDS);
+      }
+      return rows;
+    },
+  };
 }
 
 class JobRun {
@@ -99,34 +125,78 @@ class JobRun {
       case 'records':
         return this.#moveRecords(job, step, spec);
       case 'reference':
-        await copyReferences(this.io, spec, step.to);
+        return this.#reference(job, step, spec);
+      case 'close':
+        await closeShard(this.io, step.shard);
         return this.#advanced({ at: job.at + 1, cursor: 0 });
-      case 'retire':
-        await retireShard(this.io, spec, step.shard);
-        return this.#advanced({ at: job.at + 1, cursor: 0 });
+      case 'retire': {
+        const isEmpty = await retireShard(this.io, spec, step.shard, this.id);
+        // Keys that were claimed before the closing was known everywhere have to go as well.
+        const again = job.steps.findIndex((one) => one.do === 'records');
+        return this.#advanced({ at: isEmpty ? job.at + 1 : again, cursor: 0 });
+      }
     }
   }
 
-  /** The cursor counts keys. */
-  async #moveKeys(job: Job, { keyspace, keys, to }: JobStep & { do: 'keys' }, spec: MoveSpec): Promise<Job> {
-    const key = keys[job.cursor];
-    if (key === undefined) return this.#advanced({ at: job.at + 1, cursor: 0 });
-    const slot = slotOf(key);
-    const outcome = await this.#move({ kind: 'keys', keyspace, lo: slot, hi: slot, key, to }, spec, []);
-    return this.#advanced({ cursor: job.cursor + 1, ...countsOf(outcome) });
+  /** A shard that joins gets the rows that are whole everywhere, and is then active. */
+  async #reference(job: Job, { to }: JobStep & { do: 'reference' }, spec: MoveSpec): Promise<Job> {
+    const view = await this.io.catalog.map();
+    const from = view?.map.shards.find(({ name, state }) => state === 'active' && name !== to);
+    const rows = from ? await copyReferences(this.io, spec, from.name, to) : 0;
+    await this.io.catalog.activate(to);
+    return this.#advanced({ at: job.at + 1, cursor: 0, rows });
   }
 
-  /** The cursor is the first slot that is left. */
+  /** The cursor counts keys. Keys of one home and one owner go together; the list is in the order of their slots. */
+  async #moveKeys(job: Job, { keyspace, keys, to }: JobStep & { do: 'keys' }, spec: MoveSpec): Promise<Job> {
+    const first = keys[job.cursor];
+    if (first === undefined) return this.#advanced({ at: job.at + 1, cursor: 0 });
+    const slot = slotOf(first);
+    if (keys.length === 1) {
+      const outcome = await this.#move({ kind: 'keys', keyspace, lo: slot, hi: slot, key: first, to }, spec, []);
+      return this.#advanced({ cursor: 1, ...countsOf(outcome) });
+    }
+    const view = await this.io.catalog.map();
+    const range = view?.map.keyspaces[keyspace]?.ranges.find(({ lo, hi }) => lo <= slot && slot <= hi);
+    if (!range) throw new MoveRefusedError(`No shard owns slot ${slot} of the keyspace ${keyspace}.`);
+    const group = keys.slice(job.cursor, job.cursor + KEYS_PER_MOVE).filter((key) => slotOf(key) <= range.hi);
+    const [rows = []] = await this.io.run(range.shard, [
+      bound(sql`select j.value as key, coalesce(t.at, ${range.shard}) as at from json_each(${JSON.stringify(group)}) j
+        left join _shard_keys t on t.keyspace = ${keyspace} and t.key = j.value order by j.key`),
+    ]);
+    const owners = new Map<string, string[]>();
+    for (const { key, at } of rows) owners.set(String(at), [...(owners.get(String(at)) ?? []), String(key)]);
+    let done = { rows: 0, bytes: 0, moves: 0 };
+    for (const [from, own] of owners) {
+      if (from === to) continue;
+      const slots = own.map(slotOf);
+      const request = { kind: 'keys' as const, keyspace, lo: Math.min(...slots), hi: Math.max(...slots), from, to };
+      const outcome = await this.#move(request, spec, own);
+      done = {
+        rows: done.rows + (outcome?.rows ?? 0),
+        bytes: done.bytes + (outcome?.bytes ?? 0),
+        moves: done.moves + 1,
+      };
+      await this.#throttle.after(outcome?.rows ?? 0, job.options);
+    }
+    return this.#advanced({ cursor: job.cursor + group.length, ...done });
+  }
+
+  /** The cursor is the first slot that is left. Slots that others have moved meanwhile are passed over. */
   async #moveSlots(job: Job, step: JobStep & { do: 'slots' }, spec: MoveSpec): Promise<Job> {
-    const { keyspace, from, to, hi } = step;
-    const lo = Math.max(step.lo, job.cursor);
-    if (lo > hi) {
+    const { keyspace, from, to } = step;
+    const view = await this.io.catalog.map();
+    const next = Math.max(step.lo, job.cursor);
+    const owned = view?.map.keyspaces[keyspace]?.ranges.find(
+      (one) => one.shard === from && one.hi >= next && one.lo <= step.hi,
+    );
+    if (next > step.hi || !owned) {
       await this.#endSlots(step);
       return this.#advanced({ at: job.at + 1, cursor: 0 });
     }
-    const range: NotedRange = { shard: from, keyspace, lo, hi };
-    const last = await this.#lastSlot(job, range, to, spec);
-    const outcome = await this.#move({ kind: 'slots', keyspace, lo, hi: last, to }, spec, []);
+    const [lo, hi] = [Math.max(next, owned.lo), Math.min(step.hi, owned.hi)];
+    const last = await this.#lastSlot(job, { shard: from, keyspace, lo, hi }, to, spec);
+    const outcome = await this.#move({ kind: 'slots', keyspace, lo, hi: last, from, to }, spec, []);
     await this.#throttle.after(outcome?.rows ?? 0, job.options);
     return this.#advanced({ cursor: last + 1, ...countsOf(outcome) });
   }
@@ -134,7 +204,7 @@ class JobRun {
   /** Where the next move ends, so that it is not frozen for long. */
   async #lastSlot(job: Job, range: NotedRange, to: string, spec: MoveSpec): Promise<number> {
     const { io } = this;
-    const key = `${job.at}`;
+    const key = `${job.at}:${range.hi}`;
     if (this.#sizes?.key !== key) {
       const mover = new Mover(io, spec);
       const [source, target] = await Promise.all([mover.schema(range.shard), mover.schema(to)]);
@@ -155,30 +225,24 @@ class JobRun {
     await collectOn(this.io, [from, to]);
   }
 
-  /** Keys that homes have records of on `from`. The cursor counts moves. */
+  /** Keys that homes have records of on `from`. The cursor counts keys. */
   async #moveRecords(job: Job, step: JobStep & { do: 'records' }, spec: MoveSpec): Promise<Job> {
-    const { keyspace, from, to } = step;
-    const view = await this.io.catalog.map();
+    const { keyspace, from, to, count = Number.MAX_SAFE_INTEGER } = step;
+    const left = Math.min(KEYS_PER_MOVE, count - job.cursor);
+    const view = left > 0 ? await this.io.catalog.map() : undefined;
     for (const range of view?.map.keyspaces[keyspace]?.ranges ?? []) {
       const [rows = []] = await this.io.run(range.shard, [
         bound(sql`select key, slot from _shard_keys where keyspace = ${keyspace} and slot between ${range.lo} and ${range.hi}
-          and at = ${from} order by slot, key limit ${KEYS_PER_MOVE}`),
+          and at = ${from} order by slot, key limit ${left}`),
       ]);
       if (rows.length === 0) continue;
       const keys = rows.map((row) => String(row.key));
       const slots = rows.map((row) => Number(row.slot));
-      const target = to[job.cursor % to.length] as string;
-      const request = {
-        kind: 'keys' as const,
-        keyspace,
-        lo: slots[0] as number,
-        hi: slots.at(-1) as number,
-        from,
-        to: target,
-      };
-      const outcome = await this.#move(request, spec, keys);
+      const target = to[Math.floor(job.cursor / KEYS_PER_MOVE) % to.length] as string;
+      const [lo, hi] = [slots[0] as number, slots.at(-1) as number];
+      const outcome = await this.#move({ kind: 'keys', keyspace, lo, hi, from, to: target }, spec, keys);
       await this.#throttle.after(outcome?.rows ?? 0, job.options);
-      return this.#advanced({ cursor: job.cursor + 1, ...countsOf(outcome) });
+      return this.#advanced({ cursor: job.cursor + keys.length, ...countsOf(outcome) });
     }
     await collectOn(this.io, [from, ...to]);
     return this.#advanced({ at: job.at + 1, cursor: 0 });
@@ -199,7 +263,7 @@ class JobRun {
     for (let round = 1; ; round++) {
       const answer = await this.io.catalog.journal(request);
       if ('move' in answer) return answer.move;
-      if (answer.refused === 'same') return undefined;
+      if (answer.refused === 'same' || answer.refused === 'owner') return undefined;
       if (answer.refused === 'locked' && (await this.#takeOver(answer.by))) continue;
       const isPassing = answer.refused === 'locked' || answer.refused === 'held';
       if (!isPassing || Date.now() > deadline) throw refusalOf(request, answer);

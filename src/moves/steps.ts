@@ -47,9 +47,21 @@ const enter = (move: PlacedMove, side: Side, { cluster }: In): Sql[] => [
     end`,
 ];
 
+/** For how long new writes to all shards wait for a move that has to wait for those that are under way. */
+const TURN_SECONDS = 2;
+
+/** A move that was refused by a pin is the next. The write that comes after it finds the shard free. */
+export const takeTurn = (id: number): BoundStatement[] =>
+  batch([
+    sql`insert into _shard_moves (id, side, phase, expires) values (${id}, 'turn', 'turn', unixepoch() + ${TURN_SECONDS})
+      on conflict do update set expires = excluded.expires`,
+  ]);
+
 /** OPEN, on the target: from now on writes to all shards wait. */
 export const open = (move: PlacedMove, where: In): BoundStatement[] =>
-  batch([...enter(move, 'in', where), insertMove(move, 'in', 'staging'), readPhase(move, 'in')]);
+  batch([...enter(move, 'in', where), insertMove(move, 'in', 'staging'), turnTaken(move), readPhase(move, 'in')]);
+
+const turnTaken = ({ id }: PlacedMove): Sql => sql`delete from _shard_moves where id = ${id} and side = 'turn'`;
 
 /**
  * FREEZE, on the source: from now on writes in the scope wait. The source has to own all of it in this very batch.
@@ -86,6 +98,7 @@ export function freeze(move: PlacedMove, where: In, cargo: Cargo, keys: readonly
     checkSchema(cargo.sourceText),
     ...(kind === 'keys' ? keyed : slotted),
     insertMove(move, 'out', 'frozen'),
+    turnTaken(move),
     readPhase(move, 'out'),
   ]);
 }

@@ -223,6 +223,9 @@ export class Attempt implements Placement {
         // Keys that a hint or another shard had sent here go to their home again; with none, the map was wrong.
         if (!this.#forget(keys, sent)) isStale = true;
         break;
+      case 'draining':
+        isStale = true;
+        break;
       case 'unsettled':
         this.#forget(keys, sent);
         break;

@@ -66,6 +66,8 @@ export function claimStatements(
           ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(j.n, m.peer, 1, i.version))) from ${keys(4)} j
             join _shard_moves m on ${released('?3', 'j.s')} where ${lost} having count(*) > 0)`)}, ${NOT_OWNER})
         when exists (select 1 from ${keys(4)} j where ${unrecorded} and ${frozen('?3', 'j.k', 'j.s', 'null')}) then ${BUSY}
+        when exists (select 1 from ${keys(4)} j where ${unrecorded} and j.wanted in (select shard from _shard_closed))
+          then ${raise("'SHARD_DRAINING'")}
         when ${TABLE_LIST} is not ?5 then ${raise("'SHARD_TABLES'")}
         end as guard, i.version, i.digest ${FROM_IDENTITY}`,
       params: [shard, cluster, keyspace, list, tables],

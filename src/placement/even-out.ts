@@ -18,10 +18,15 @@ export interface SlotMove {
  * The least movement after which every shard owns its share of the slots, to within one: who has too many gives the ends of
  * its ranges to who has too few. A shard that is not listed (draining) gives all of its slots.
  *
+ * @param gives Shards that may give slots away. Default: all.
  * @example
  * evenOut(map.keyspaces.default.ranges, [{ name: 'a', weight: 1 }, { name: 'b', weight: 1 }]);
  */
-export function evenOut(ranges: readonly SlotRange[], shards: readonly Weighted[]): SlotMove[] {
+export function evenOut(
+  ranges: readonly SlotRange[],
+  shards: readonly Weighted[],
+  gives: (shard: string) => boolean = () => true,
+): SlotMove[] {
   const owned = new Map<string, number>();
   for (const { lo, hi, shard } of ranges) owned.set(shard, (owned.get(shard) ?? 0) + hi - lo + 1);
   const total = [...owned.values()].reduce((sum, count) => sum + count, 0);
@@ -29,7 +34,7 @@ export function evenOut(ranges: readonly SlotRange[], shards: readonly Weighted[
   const surplus = (shard: string) => (owned.get(shard) ?? 0) - (targets.get(shard) ?? 0);
   const receivers = shards.map(({ name }) => ({ name, lacks: -surplus(name) })).filter(({ lacks }) => lacks > 0);
   const moves: SlotMove[] = [];
-  for (const from of owned.keys()) {
+  for (const from of [...owned.keys()].filter(gives)) {
     let left = surplus(from);
     // From the end, so that what stays is in as few pieces as before.
     for (const { lo, hi } of ranges.filter(({ shard }) => shard === from).reverse()) {

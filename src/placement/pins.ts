@@ -16,6 +16,10 @@ const PIN_SECONDS = 90;
 
 const live = "side = 'pin' and expires >= unixepoch()";
 
+/** A shard on which rows are moved, or the reference tables copied, takes no pins; nor one on which a move waits for its turn. */
+const HELD = `exists (select 1 from _shard_moves where phase in ('staging', 'sealed', 'frozen', 'landed')
+  or side in ('copy', 'turn') and expires >= unixepoch())`;
+
 /** Places a pin; SHARD_BUSY while a move is under way here, or another exclusive pin is held. */
 export function pinStatements({ id, exclusive }: Pin): BoundStatement[] {
   const other = exclusive
@@ -23,9 +27,11 @@ export function pinStatements({ id, exclusive }: Pin): BoundStatement[] {
     : '';
   return [
     {
-      sql: `select case when exists (select 1 from _shard_moves where phase in ('staging', 'sealed', 'frozen', 'landed'))${other} then ${BUSY} end`,
+      sql: `select case when ${HELD}${other} then ${BUSY} end`,
       params: exclusive ? [String(id)] : [],
     },
+    // Whoever copied the reference tables and is late must not land what is older than this write.
+    { sql: `delete from _shard_moves where side = 'copy' and expires < unixepoch()`, params: [] },
     {
       sql: `insert into _shard_moves (id, side, phase, expires) values (cast(?1 as integer), 'pin', '${exclusive ? 'lock' : 'pin'}', unixepoch() + ${PIN_SECONDS}) on conflict do nothing`,
       params: [String(id)],

@@ -46,12 +46,12 @@ export class RoutingMap {
     return this.#names[this.#homes.get(keyspace)?.[slot] ?? NOBODY];
   }
 
-  /** The state of a shard; undefined when the map does not have it. */
   /** What a shard that joined later brought into the digests, as long as no move has changed it. */
   joinWeightOf(name: string): number {
     return this.map.shards.find((shard) => shard.name === name)?.joinWeight ?? 0;
   }
 
+  /** The state of a shard; undefined when the map does not have it. */
   stateOf(name: string): ShardInfo['state'] | undefined {
     const index = this.#indexes.get(name);
     return index === undefined ? undefined : this.map.shards[index]?.state;

@@ -11,6 +11,8 @@ export type Signal =
   | { readonly kind: 'busy' }
   /** The keys are being listed for a move, and the batch does not note its own. */
   | { readonly kind: 'noting' }
+  /** A new key was meant for a shard that takes none any more. */
+  | { readonly kind: 'draining' }
   /** Another shard was asked for a key that this one owns. */
   | { readonly kind: 'unsettled' }
   /** Ownership changed between the answers of several shards. */
@@ -70,7 +72,7 @@ export function joinRefusals(refusals: readonly Refusal[]): Refusal {
   return new Refusal(first.shard, { kind: 'moved', keys: list }, keys, first.cause);
 }
 
-const RAISED = /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|NOTING|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
+const RAISED = /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|NOTING|DRAINING|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
 const NO_TABLES = /no such table: _shard_(identity|slots|keys|moves)/;
 
 /** Reads what a guard raised from an error of D1; undefined for every other error. */
@@ -107,6 +109,8 @@ function readSignal(kind: string, said: string): Signal {
       return { kind: 'busy' };
     case 'NOTING':
       return { kind: 'noting' };
+    case 'DRAINING':
+      return { kind: 'draining' };
     case 'UNSETTLED':
       return { kind: 'unsettled' };
     case 'UNPINNED':

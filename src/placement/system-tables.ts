@@ -45,7 +45,7 @@ const statement = (sql: string, ...params: string[]): BoundStatement => ({ sql, 
  * Tells a database who it is and which slots it owns: one batch, which changes nothing where it was told before. Fails with
  * SHARD_IDENTITY, and so as a whole, on a database of another name or cluster.
  */
-export function enrolStatements(cluster: string, { shard, weight, keyspaces }: Enrolment): BoundStatement[] {
+export function enrolStatements(cluster: string, { shard, weight, closed, keyspaces }: Enrolment): BoundStatement[] {
   const ranges = keyspaces.flatMap(({ name, ranges: list }) => list.map(([lo, hi]) => [name, lo, hi]));
   return [
     ...SYSTEM_TABLES.map((sql) => statement(sql)),
@@ -64,6 +64,10 @@ export function enrolStatements(cluster: string, { shard, weight, keyspaces }: E
     statement(
       'insert into _shard_keyspaces (keyspace) select value from json_each(?1) where true on conflict do nothing',
       JSON.stringify(keyspaces.map(({ name }) => name)),
+    ),
+    statement(
+      'insert into _shard_closed (shard) select value from json_each(?1) where true on conflict do nothing',
+      JSON.stringify(closed),
     ),
   ];
 }

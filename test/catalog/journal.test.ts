@@ -157,16 +157,41 @@ describe.each(stores)('the journal in a %s', (_name, make) => {
   });
 
   it('retires a shard once it is drained and empty, and takes its digest along', async () => {
-    const shardStates = async () => (await catalog.map())?.map.shards.map(({ state }) => state);
-    expect((await catalog.retire('c', 5)).map.base).toBe(0);
+    const job = await catalog.startJob({
+      request: 'drain',
+      kind: 'drain',
+      spec: '{}',
+      steps: [],
+      options: { rowsPerMove: 1, rowsPerSecond: 1 },
+      totalRows: 0,
+    });
+    await catalog.confirm(['a', 'b', 'c'].map((shard) => ({ shard, keyspaces: ['default'] })));
+    const retired = async (id = job.id) => (await catalog.retire('c', 5, id)).map.base === 5;
+    expect(await retired()).toBe(false);
     await catalog.setDraining('c', true);
-    expect((await catalog.retire('c', 5)).map.base).toBe(0);
+    expect(await retired()).toBe(false);
     for (const [lo, hi, shard] of await ranges())
       if (shard === 'c') await catalog.close((await journal(slots(lo as number, hi as number, 'a'))).id);
+    expect(await retired(99)).toBe(false);
+    await catalog.open({ shards: [{ name: 'd' }], keyspaces: [{ name: 'default', strategy: 'hash' }] });
+    expect(await retired()).toBe(false);
+    const { pending } = await catalog.open({ shards: [{ name: 'd' }], keyspaces: [] });
+    expect(pending).toMatchObject([{ shard: 'd', anchor: 'a', closed: ['c'] }]);
+    await catalog.confirm([{ shard: 'd', keyspaces: ['default'] }]);
     const open = await journal(slots(0, 10, 'b'));
-    expect((await catalog.retire('c', 5)).map.base).toBe(5);
-    expect((await catalog.retire('c', 5)).map.base).toBe(5);
-    expect(await shardStates()).toEqual(['active', 'active', 'retired']);
+    expect(await retired()).toBe(true);
+    expect(await retired()).toBe(true);
+    expect((await catalog.map())?.map.shards.map(({ state }) => state)).toEqual([
+      'active',
+      'active',
+      'retired',
+      'active',
+    ]);
     await catalog.close(open.id);
+  });
+
+  it('journals a move only from the shard that was named', async () => {
+    expect(await catalog.journal({ ...slots(0, 10, 'b'), from: 'c' })).toEqual({ refused: 'owner' });
+    await journal({ ...slots(0, 10, 'b'), from: 'a' });
   });
 });

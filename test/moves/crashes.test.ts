@@ -110,7 +110,7 @@ describe.each([
     const db = open({ config: mortal.config }, { moveTimeout: 5000 });
     await db.$cluster.shards();
     const to = (await isOn(scope)) === 's1' ? 's2' : 's1';
-    return { mortal, begin: () => settled(SCOPES[scope].run(db, to)) };
+    return { mortal, begin: () => settled<unknown>(SCOPES[scope].run(db, to)) };
   }
 
   async function recordedCalls(scope: keyof typeof SCOPES): Promise<number> {

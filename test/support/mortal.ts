@@ -16,7 +16,7 @@ export class Mortal {
   /** Resolves when it has died or fallen asleep. */
   readonly stopped: Promise<void>;
   #dead = false;
-  #at: number | undefined;
+  #at: number | string | undefined;
   #accident: Accident = 'die before';
   #stop = () => {};
   #wake = () => {};
@@ -56,8 +56,8 @@ export class Mortal {
     };
   }
 
-  /** From now on: the accident happens at the call of this number, counted from here. */
-  dooms(at: number | undefined, accident: Accident = 'die before'): void {
+  /** From now on: the accident happens at the call of this number, counted from here, or at the first that contains a text. */
+  dooms(at: number | string | undefined, accident: Accident = 'die before'): void {
     this.calls.length = 0;
     this.#at = at;
     this.#accident = accident;
@@ -69,7 +69,8 @@ export class Mortal {
 
   async #through<T>(what: string, run: () => Promise<T>): Promise<T> {
     const at = this.calls.push(what) - 1;
-    if (at !== this.#at) {
+    const isIt = typeof this.#at === 'string' ? !this.#dead && what.includes(this.#at) : at === this.#at;
+    if (!isIt) {
       if (this.#dead) throw new Error('This isolate is dead');
       return run();
     }

@@ -1,0 +1,128 @@
+import { MoveInProgressError, MoveRefusedError } from '../errors';
+import { jittered, pause } from '../execution/retry';
+import { bound, name, type Sql, sql } from '../sql/tag';
+import { type CarriedTable, planReferences } from './carry';
+import { type MoveIo, raisedBy } from './io';
+import { checkIdentity, raising } from './move-sql';
+import { isLastPage, type PagedRow, pageStatement } from './rows';
+import { readSchemaStatements, schemaOf } from './schema';
+import type { MoveSpec } from './spec';
+import { landRows } from './steps';
+
+/** A copier that has died holds writes to the reference tables up for no longer than this. */
+const COPY_SECONDS = 30;
+const PINNED_MS = 100_000;
+
+/** A mark on both shards under which writes to the reference tables wait. */
+interface Mark {
+  readonly id: number;
+}
+
+/**
+ * Copies the rows of the reference tables whole, from one shard to another. Writes to them wait meanwhile. A write that comes
+ * after the mark has expired takes it away, so that a copier which is late can no longer land what is older than the write.
+ */
+export async function copyReferences(io: MoveIo, spec: MoveSpec, from: string, to: string): Promise<number> {
+  const [source, target] = await Promise.all(
+    [from, to].map(async (shard) => schemaOf(await io.run(shard, readSchemaStatements))),
+  );
+  if (!source || !target) return 0;
+  const cargo = planReferences(spec, source, target);
+  if (cargo.tables.length === 0) return 0;
+  const mark = { id: Math.floor(Math.random() * 2 ** 52) };
+  const run = crypto.randomUUID();
+  try {
+    // The target first: from here on no write can reach only one of them.
+    await placeMark(io, to, mark);
+    await placeMark(io, from, mark);
+    const counts: number[] = [];
+    for (const table of cargo.tables) counts.push(await copyTable(io, { from, to, mark, run }, table));
+    const staged = (table: CarriedTable): Sql =>
+      sql`_shard_stage s, json_each(s.rows) j where s.move = ${mark.id} and s.run = ${run} and s.tbl = ${table.name}`;
+    await io.run(
+      to,
+      [
+        needMark(mark),
+        sql`pragma defer_foreign_keys = on`,
+        ...[...cargo.tables].reverse().map((table) => sql`delete from ${name(table.name)}`),
+        ...landRows(cargo, staged, (table) => sql`${name(table.name)} where true`, counts),
+      ].map(bound),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  } finally {
+    for (const shard of [from, to]) await io.run(shard, removeMark(mark)).catch(() => {});
+  }
+}
+
+async function copyTable(
+  io: MoveIo,
+  { from, to, mark, run }: { from: string; to: string; mark: Mark; run: string },
+  table: CarriedTable,
+): Promise<number> {
+  let count = 0;
+  let after: string | number | undefined;
+  for (let part = 0; ; part++) {
+    const results = await io.run(from, [
+      bound(needMark(mark)),
+      bound(renew(mark)),
+      pageStatement(table, undefined, after),
+    ]);
+    const page = (results[2] ?? []) as unknown as PagedRow[];
+    if (page.some(({ lossy }) => lossy === 1)) {
+      throw new MoveRefusedError(`A row of ${table.name} holds a number that would change on the way.`, {
+        tables: [table.name],
+      });
+    }
+    if (page.length > 0) {
+      const rows = `[${page.map(({ row }) => row).join(',')}]`;
+      await io.run(
+        to,
+        [
+          needMark(mark),
+          renew(mark),
+          sql`insert or replace into _shard_stage (move, run, tbl, part, rows)
+            values (${mark.id}, ${run}, ${table.name}, ${part}, ${rows})`,
+        ].map(bound),
+      );
+    }
+    count += page.length;
+    if (page.length === 0 || isLastPage(page)) return count;
+    after = page.at(-1)?.at;
+  }
+}
+
+async function placeMark(io: MoveIo, shard: string, { id }: Mark): Promise<void> {
+  const statements = [
+    checkIdentity(io.cluster, shard),
+    sql`delete from _shard_moves where side in ('pin', 'turn', 'copy') and expires < unixepoch()`,
+    sql`select case when exists (select 1 from _shard_moves where side in ('pin', 'copy') and id <> ${id}) then ${raising("'SHARD_PINNED'")} end`,
+    sql`insert into _shard_moves (id, side, phase, expires) values (${id}, 'copy', 'copying', unixepoch() + ${COPY_SECONDS})
+      on conflict do nothing`,
+  ].map(bound);
+  const deadline = Date.now() + PINNED_MS;
+  for (let round = 1; ; round++) {
+    try {
+      await io.run(shard, statements);
+      return;
+    } catch (error) {
+      if (raisedBy(error)?.kind !== 'PINNED') throw error;
+      if (Date.now() > deadline) {
+        throw new MoveInProgressError(`Writes to all shards kept ${shard} from copying its reference tables.`, {
+          shard,
+        });
+      }
+      await pause(jittered(10, round, 250));
+    }
+  }
+}
+
+const alive = ({ id }: Mark): Sql => sql`id = ${id} and side = 'copy' and expires >= unixepoch()`;
+const needMark = (mark: Mark): Sql =>
+  sql`select case when not exists (select 1 from _shard_moves where ${alive(mark)}) then ${raising("'SHARD_UNMARKED'")} end`;
+const renew = (mark: Mark): Sql =>
+  sql`update _shard_moves set expires = unixepoch() + ${COPY_SECONDS} where ${alive(mark)}`;
+const removeMark = ({ id }: Mark) =>
+  [
+    sql`delete from _shard_moves where id = ${id} and side = 'copy'`,
+    sql`delete from _shard_stage where move = ${id}`,
+  ].map(bound);

@@ -4,6 +4,8 @@ import { type ClusterStats, clusterStats } from './execution/stats';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
 import { ClusterMoves, type JobReport, type JobSettings, type RebalanceSettings } from './moves/cluster-moves';
 import type { JobStatus } from './moves/job-status';
+import type { VerifyReport } from './verify/finding';
+import { type VerifySettings, verify } from './verify/verify';
 
 /** A database of the cluster. */
 export interface ShardStatus<TShard extends string = string> {
@@ -82,6 +84,17 @@ export interface ClusterApi<TShard extends string = string> {
    * @throws MoveRefusedError for the shard that holds the catalog, or a table by the configuration.
    */
   drain(shard: TShard, settings?: JobSettings): Promise<JobReport>;
+  /**
+   * Looks at every row's shard key, and at what the shards and the catalog say of each other: rows on a shard that does not
+   * own them, keys on two shards, reference tables that differ, moves that nobody is at work on. For a cron trigger or a
+   * terminal, not for requests: it reads every key, and every row of the reference tables.
+   *
+   * @example
+   * const { ok, text } = await db.$cluster.verify();
+   * if (!ok) console.error(text);
+   * @throws ShardQueryError when a shard does not answer.
+   */
+  verify(settings?: VerifySettings): Promise<VerifyReport>;
   /** Moves that are open, and the last 20 that ended; the newest first. */
   moves(): Promise<readonly Move[]>;
   /** Jobs that are running or paused, and the last 20 that ended; the newest first. */
@@ -113,6 +126,7 @@ export function clusterApi<TShard extends string>(cluster: ReadyCluster): Cluste
     addShard: (name) => moves.addShard(name),
     rebalance: (settings = {}) => moves.rebalance(settings),
     drain: (shard, settings = {}) => moves.drain(shard, settings),
+    verify: async (settings = {}) => verify(await moves.io(), cluster.moveSpec(), settings),
     moves: () => moves.moves(),
     jobs: () => moves.jobs(),
     pause: (job) => moves.pause(job),

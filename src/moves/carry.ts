@@ -77,7 +77,7 @@ function cargoOf(
   for (const info of infos) checkSameForm(info, target.tables.get(foldName(info.name)));
   const { order, circular } = parentsFirst(infos);
   return {
-    tables: order.map((info) => carried(info, how.keyOf(info))),
+    tables: carriedTables(order, how.keyOf),
     circular,
     silentAtLanding: silentTriggers(spec, target, infos, 'insert'),
     silentAtRelease: how.leaves ? silentTriggers(spec, source, infos, 'delete') : [],
@@ -103,6 +103,12 @@ export function placements(spec: MoveSpec, { tables }: ShardSchema): Map<string,
   }
   return placed;
 }
+
+/** Tables as they are read and written when rows travel. @throws MoveRefusedError */
+export const carriedTables = (
+  infos: readonly TableInfo[],
+  keyOf: (info: TableInfo) => string | undefined,
+): CarriedTable[] => infos.map((info) => carried(info, keyOf(info)));
 
 const ROWID_NAMES = ['rowid', '_rowid_', 'oid'];
 

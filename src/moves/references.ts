@@ -1,13 +1,14 @@
 import { MoveInProgressError, MoveRefusedError } from '../errors';
 import { jittered, pause } from '../execution/retry';
-import { bound, name, type Sql, sql } from '../sql/tag';
-import { type CarriedTable, planReferences } from './carry';
+import { sameName } from '../layout/table';
+import { bound, joinSql, name, raw, type Sql, sql } from '../sql/tag';
+import { type Cargo, type CarriedTable, planReferences } from './carry';
 import { type MoveIo, raisedBy } from './io';
+import { checkLanded, createTriggers, dropTriggers, hexName } from './landing';
 import { checkIdentity, raising } from './move-sql';
-import { isLastPage, type PagedRow, pageStatement } from './rows';
-import { readSchemaStatements, schemaOf } from './schema';
+import { columnList, isLastPage, type PagedRow, pageStatement, rowValues, valueAtPlace } from './rows';
+import { readSchemaStatements, type ShardSchema, schemaOf } from './schema';
 import type { MoveSpec } from './spec';
-import { landRows } from './steps';
 
 /** A copier that has died holds writes to the reference tables up for no longer than this. */
 const COPY_SECONDS = 30;
@@ -39,20 +40,69 @@ export async function copyReferences(io: MoveIo, spec: MoveSpec, from: string, t
     for (const table of cargo.tables) counts.push(await copyTable(io, { from, to, mark, run }, table));
     const staged = (table: CarriedTable): Sql =>
       sql`_shard_stage s, json_each(s.rows) j where s.move = ${mark.id} and s.run = ${run} and s.tbl = ${table.name}`;
-    await io.run(
-      to,
-      [
-        needMark(mark),
-        sql`pragma defer_foreign_keys = on`,
-        ...[...cargo.tables].reverse().map((table) => sql`delete from ${name(table.name)}`),
-        ...landRows(cargo, staged, (table) => sql`${name(table.name)} where true`, counts),
-      ].map(bound),
-    );
+    await io.run(to, [needMark(mark), ...landReferences(cargo, target, staged, counts)].map(bound));
     return counts.reduce((sum, count) => sum + count, 0);
   } finally {
     for (const shard of [from, to]) await io.run(shard, removeMark(mark)).catch(() => {});
   }
 }
+
+/**
+ * Makes the tables of the target those of the source, without deleting a row that is on both: other rows may refer to it, and
+ * would be deleted or changed with it. An extra row that others could refer to in this way is an error, SHARD_EXTRA.
+ */
+function landReferences(
+  cargo: Cargo,
+  target: ShardSchema,
+  staged: (table: CarriedTable) => Sql,
+  counts: readonly number[],
+): Sql[] {
+  const landed = (table: CarriedTable): Sql => sql`${name(table.name)} where true`;
+  return [
+    sql`pragma defer_foreign_keys = on`,
+    ...dropTriggers(cargo.silentAtLanding),
+    ...[...cargo.tables].reverse().flatMap((table) => {
+      const extra = isExtra(table, staged(table));
+      return [
+        ...(hasFollowers(target, table)
+          ? [
+              sql`select case when exists (select 1 from ${name(table.name)} where ${extra})
+                then ${raising(`'SHARD_EXTRA ' || ${hexName(table)}`)} end`,
+            ]
+          : []),
+        sql`delete from ${name(table.name)} where ${extra}`,
+      ];
+    }),
+    ...cargo.tables.map((table) => {
+      const columns = columnList(table.columns);
+      const updates = joinSql(
+        table.columns.map((column) => sql`${name(column)} = excluded.${name(column)}`),
+        ', ',
+      );
+      const conflict =
+        table.primaryKey.length === 0
+          ? raw('')
+          : sql` on conflict (${columnList(table.primaryKey)}) do update set ${updates}`;
+      return sql`insert into ${name(table.name)} (${columns})
+        select ${rowValues(table)} from (select j.value from ${staged(table)} order by s.part, j.key) where true${conflict}`;
+    }),
+    ...createTriggers(cargo.silentAtLanding),
+    ...checkLanded(cargo, staged, landed, counts),
+  ];
+}
+
+/** Without a primary key rows cannot be told apart: all of them are replaced. */
+function isExtra({ primaryKey, columns }: CarriedTable, staged: Sql): Sql {
+  if (primaryKey.length === 0) return raw('true');
+  const values = primaryKey.map((column) => valueAtPlace(columns, columns.indexOf(column))).join(', ');
+  return sql`(${columnList(primaryKey)}) not in (select ${raw(values)} from (select j.value from ${staged}))`;
+}
+
+/** Would deleting a row of this table delete or change rows of another one? */
+const hasFollowers = ({ tables }: ShardSchema, { name: parent }: CarriedTable): boolean =>
+  [...tables.values()].some(({ foreignKeys }) =>
+    foreignKeys.some(({ table, onDelete }) => sameName(table, parent) && !['NO ACTION', 'RESTRICT'].includes(onDelete)),
+  );
 
 async function copyTable(
   io: MoveIo,

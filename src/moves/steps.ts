@@ -1,7 +1,7 @@
-import { raise } from '../placement/guard';
 import type { BoundStatement } from '../sql/bound';
 import { bound, name, raw, type Sql, sql } from '../sql/tag';
 import type { Cargo, CarriedTable } from './carry';
+import { createTriggers, dropTriggers, hexName, landRows } from './landing';
 import {
   checkIdentity,
   cutRange,
@@ -18,8 +18,7 @@ import {
   setPhase,
   weigh,
 } from './move-sql';
-import { columnList, rowJson, rowValues } from './rows';
-import { SCHEMA_TEXT, type TriggerInfo } from './schema';
+import { SCHEMA_TEXT } from './schema';
 
 /**
  * The batches of a move, in the order in which they run. Each is one transaction whose precondition is the phase of the move
@@ -177,38 +176,6 @@ export function land(move: PlacedMove, cargo: Cargo, run: string, counts: readon
 const countsByTable = ({ tables }: Cargo, counts: readonly number[]): Record<string, number> =>
   Object.fromEntries(tables.map((table, i) => [table.name, counts[i] ?? 0]));
 
-/** The rows of each table, and the proof that they have arrived as they were. */
-export function landRows(
-  cargo: Cargo,
-  from: (table: CarriedTable) => Sql,
-  landed: (table: CarriedTable) => Sql,
-  counts: readonly number[],
-): Sql[] {
-  const { tables, circular, silentAtLanding } = cargo;
-  return [
-    ...(circular ? [sql`pragma defer_foreign_keys = on`] : []),
-    ...dropTriggers(silentAtLanding),
-    ...tables.map(
-      (table) => sql`insert into ${name(table.name)} (${columnList(table.columns)})
-        select ${rowValues(table)} from (select j.value from ${from(table)} order by s.part, j.key)`,
-    ),
-    ...createTriggers(silentAtLanding),
-    ...tables.map(
-      (table, i) => sql`select case when (select count(*) from ${landed(table)}) <> ${counts[i] ?? 0}
-        then ${raising(`'SHARD_COUNT ' || hex('${table.name.replaceAll("'", "''")}')`)}
-        when exists (select ${rowJson(table)} from ${landed(table)} except select j.value from ${from(table)})
-        then ${raising(`'SHARD_CHANGED ' || hex('${table.name.replaceAll("'", "''")}')`)} end`,
-    ),
-    // A deferred violation would be an error without words at the commit.
-    ...(circular
-      ? tables.map(
-          (table) => sql`select case when exists (select 1 from pragma_foreign_key_check(${table.name}))
-            then ${raw(raise("'SHARD_FOREIGN_KEY'"))} end`,
-        )
-      : []),
-  ];
-}
-
 const landKeys = (move: PlacedMove, run: string): Sql[] => [
   sql`insert into _shard_move_keys (move, key, slot) select ${move.id}, j.value->>0, j.value->>1
     from ${staged(move, run, STAGED_KEYS)} on conflict do nothing`,
@@ -230,10 +197,6 @@ const landSlots = (move: PlacedMove, run: string): Sql[] => [
   sql`delete from _shard_scope where ${recordsIn(move)}`,
 ];
 
-const dropTriggers = (triggers: readonly TriggerInfo[]): Sql[] =>
-  triggers.map((trigger) => sql`drop trigger ${name(trigger.name)}`);
-const createTriggers = (triggers: readonly TriggerInfo[]): Sql[] => triggers.map((trigger) => raw(trigger.sql));
-
 /** RELEASE, on the source: the rows go, and it says where they are. `dry`: tried, and rolled back. */
 export function release(move: PlacedMove, cargo: Cargo, counts: readonly number[], dry: boolean): BoundStatement[] {
   const { tables, circular, silentAtRelease } = cargo;
@@ -247,7 +210,7 @@ export function release(move: PlacedMove, cargo: Cargo, counts: readonly number[
     checkSchema(cargo.sourceText),
     ...tables.map(
       (table, i) => sql`select case when (select count(*) from ${inScope(move, table)}) <> ${counts[i] ?? 0}
-        then ${raising(`'SHARD_COUNT ' || hex('${table.name.replaceAll("'", "''")}')`)} end`,
+        then ${raising(`'SHARD_COUNT ' || ${hexName(table)}`)} end`,
     ),
     ...(circular ? [sql`pragma defer_foreign_keys = on`] : []),
     ...dropTriggers(silentAtRelease),

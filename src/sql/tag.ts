@@ -48,6 +48,5 @@ export function bound(statement: Sql): BoundStatement {
         return (typeof value === 'number' ? `cast(${at} as integer)` : at) + text;
       })
       .join('');
-  const text = render(statement);
-  return { sql: text.replace(/\s+/g, ' ').trim(), params };
+  return { sql: render(statement), params };
 }

@@ -1,0 +1,65 @@
+/** Something that is not as it should be. */
+export interface Finding {
+  /**
+   * - `stray`: rows on a shard that does not own their key, while the owner has none; no query finds them
+   * - `duplicate`: rows of one key on the owner and on another shard
+   * - `unreachable`: a key's home and the shard that it names disagree on where the key lives
+   * - `slots`: the catalog and the shards disagree on who owns slots
+   * - `replica`: a reference table is not the same on all shards
+   * - `keyless`: rows with a null or unusable shard key, which belong to no shard
+   * - `unfinished`: a move, or a list of keys for one, that nobody is at work on
+   * - `digest`: the digests do not add up, so that no scatter is answered: a shard was restored, or belongs to another cluster
+   * - `records`: placement records of keys without rows; they do no harm
+   */
+  readonly kind:
+    | 'stray'
+    | 'duplicate'
+    | 'unreachable'
+    | 'slots'
+    | 'replica'
+    | 'keyless'
+    | 'unfinished'
+    | 'digest'
+    | 'records';
+  readonly shard: string;
+  readonly message: string;
+  readonly keyspace?: string;
+  readonly key?: string;
+  readonly table?: string;
+  /** What to do about it. */
+  readonly remedy?: string;
+  /** It was mended by `repair`. */
+  readonly repaired: boolean;
+}
+
+/** Rows of one table on one shard. */
+export interface TableCount {
+  readonly shard: string;
+  readonly table: string;
+  readonly rows: number;
+  /** Of a reference table: the same on all shards where the rows are. */
+  readonly checksum?: string;
+}
+
+export interface VerifyReport {
+  /** Nothing was found that is not mended, apart from records without rows. */
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+  readonly tables: readonly TableCount[];
+  /** All of it for people. */
+  readonly text: string;
+}
+
+export function reportOf(findings: readonly Finding[], tables: readonly TableCount[]): VerifyReport {
+  const open = findings.filter(({ repaired, kind }) => !repaired && kind !== 'records');
+  const lines = findings.map(
+    ({ kind, shard, message, remedy, repaired }) =>
+      `${repaired ? 'mended' : 'found '}  ${kind} on ${shard}: ${message}${remedy && !repaired ? ` ${remedy}` : ''}`,
+  );
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0).toLocaleString('en');
+  const shards = new Set(tables.map(({ shard }) => shard)).size;
+  lines.push(
+    `${rows} rows on ${shards} shards looked at; ${open.length === 0 ? 'all is well' : `${open.length} to look after`}.`,
+  );
+  return { ok: open.length === 0, findings, tables, text: lines.join('\n') };
+}

@@ -1,0 +1,271 @@
+import type { ShardMap } from '../catalog/catalog';
+import { pause } from '../execution/retry';
+import { type CarriedTable, carriedTables, placements } from '../moves/carry';
+import { type MoveIo, raisedBy } from '../moves/io';
+import { copyReferences } from '../moves/references';
+import { collectOn } from '../moves/runner';
+import { readSchemaStatements, type ShardSchema, schemaOf } from '../moves/schema';
+import type { MoveSpec } from '../moves/spec';
+import { xor52 } from '../placement/xor';
+import { bound, name, sql } from '../sql/tag';
+import { removeCopy, sameRows } from './duplicates';
+import { type Finding, reportOf, type TableCount, type VerifyReport } from './finding';
+import { findMisplaced, findUnreachable, type KeyedTable, type Misplaced, ownerOf, readOwned } from './keys';
+import { checksumOf } from './replicas';
+
+export interface VerifySettings {
+  /** Mend what is surely safe: copies of rows that their owner has as well, and reference tables. Default false. */
+  repair?: boolean;
+}
+
+/** What looks wrong while something moves is looked at again after this. */
+const AGAIN_MS = 300;
+
+/** Looks at every shard of a cluster. It may be in use: what a move explains is no finding. */
+export async function verify(io: MoveIo, spec: MoveSpec, { repair = false }: VerifySettings): Promise<VerifyReport> {
+  return new Verifier(io, spec, repair).run();
+}
+
+class Verifier {
+  readonly #findings: Finding[] = [];
+  readonly #counts: TableCount[] = [];
+
+  constructor(
+    readonly io: MoveIo,
+    readonly spec: MoveSpec,
+    readonly repair: boolean,
+  ) {}
+
+  async run(): Promise<VerifyReport> {
+    const map = await this.#map();
+    const names = map.shards.filter(({ state }) => state !== 'retired').map((shard) => shard.name);
+    if (this.repair) await collectOn(this.io, names);
+    await this.#unfinished();
+    await this.#digests(names);
+    await this.#slots(map, names);
+    const misplaced: Misplaced[] = [];
+    const schemas = new Map<string, ShardSchema>();
+    for (const shard of names) {
+      const schema = schemaOf(await this.io.run(shard, readSchemaStatements));
+      schemas.set(shard, schema);
+      for (const table of this.#keyed(schema)) misplaced.push(...(await this.#table(shard, table)));
+    }
+    await this.#misplaced(misplaced, schemas);
+    await this.#unreachable(names);
+    await this.#replicas(names, schemas);
+    return reportOf(this.#findings, this.#counts);
+  }
+
+  async #map(): Promise<ShardMap> {
+    const view = await this.io.catalog.map();
+    if (!view) throw new Error('There is no cluster yet.');
+    return view.map;
+  }
+
+  #found(finding: Omit<Finding, 'repaired'>, repaired = false): void {
+    this.#findings.push({ ...finding, repaired });
+  }
+
+  async #unfinished(): Promise<void> {
+    for (const move of await this.io.catalog.moves(0)) {
+      const job = await this.io.catalog.job(move.job);
+      if (job && job.leasedUntil > Date.now()) continue;
+      this.#found({
+        kind: 'unfinished',
+        shard: move.from ?? move.home,
+        message: `move ${move.id} to ${move.to} stopped at ${move.phase}${move.error ? `: ${move.error}` : ''}.`,
+        remedy: 'Run db.$cluster.resume().',
+      });
+    }
+  }
+
+  async #digests(names: readonly string[]): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const { base } = await this.#map();
+      const digests = await Promise.all(
+        names.map(async (shard) => {
+          const [[row] = []] = await this.io.run(shard, [bound(sql`select digest from _shard_identity`)]);
+          return Number(row?.digest);
+        }),
+      );
+      if (xor52(digests) === base) return;
+      const isMoving = (await this.io.catalog.moves(0)).length > 0;
+      if (tries === 5 && !isMoving) {
+        this.#found({
+          kind: 'digest',
+          shard: names.join(', '),
+          message: 'the digests of the shards do not add up, and no move is open.',
+          remedy: 'Was one of them restored to an earlier time? Restore all of them to the same time.',
+        });
+      }
+      if (tries === 5) return;
+      await pause(AGAIN_MS);
+    }
+  }
+
+  async #slots(map: ShardMap, names: readonly string[]): Promise<void> {
+    const moving = await this.io.catalog.moves(0);
+    for (const shard of names) {
+      const owned = await readOwned(this.io, shard);
+      for (const [keyspace, { ranges }] of Object.entries(map.keyspaces)) {
+        const here = new Set((owned.get(keyspace) ?? []).flatMap(([lo, hi]) => slotsOf(lo, hi)));
+        const wanted = new Set(ranges.filter((one) => one.shard === shard).flatMap(({ lo, hi }) => slotsOf(lo, hi)));
+        const differing = [
+          ...[...here].filter((slot) => !wanted.has(slot)),
+          ...[...wanted].filter((slot) => !here.has(slot)),
+        ];
+        const wrong = differing.filter(
+          (slot) => !moving.some((move) => move.keyspace === keyspace && move.lo <= slot && slot <= move.hi),
+        );
+        if (wrong.length === 0) continue;
+        // A move may have begun and ended between the two looks.
+        const now = (await this.#map()).epoch;
+        if (now !== map.epoch) continue;
+        this.#found({
+          kind: 'slots',
+          shard,
+          keyspace,
+          message: `it and the catalog disagree on ${wrong.length} slots of the keyspace ${keyspace}.`,
+          remedy: 'Was the database, or the catalog, restored to an earlier time?',
+        });
+      }
+    }
+  }
+
+  #keyed(schema: ShardSchema): KeyedTable[] {
+    const placed = placements(this.spec, schema);
+    return [...schema.tables].flatMap(([folded, info]): KeyedTable[] => {
+      const placement = placed.get(folded);
+      if (placement?.kind !== 'sharded') return [];
+      const [carried] = carriedTables([info], () => placement.key.name);
+      return [
+        { name: info.name, key: placement.key.name, keyspace: placement.keyspace, carried: carried as CarriedTable },
+      ];
+    });
+  }
+
+  async #table(shard: string, table: KeyedTable): Promise<Misplaced[]> {
+    const key = name(table.key);
+    const [[row] = []] = await this.io.run(shard, [
+      bound(sql`select count(*) as n, count(*) - count(${key}) as nulls from ${name(table.name)}`),
+    ]);
+    this.#counts.push({ shard, table: table.name, rows: Number(row?.n) });
+    if (Number(row?.nulls) > 0) {
+      this.#found({
+        kind: 'keyless',
+        shard,
+        table: table.name,
+        message: `${Number(row?.nulls)} rows of ${table.name} have no ${table.key}.`,
+        remedy: `Give them one with db.$shard('${shard}'), or delete them.`,
+      });
+    }
+    return findMisplaced(this.io, shard, table);
+  }
+
+  /** What looked misplaced may have been moved meanwhile: it is looked at again, by what the key's home says now. */
+  async #misplaced(list: readonly Misplaced[], schemas: ReadonlyMap<string, ShardSchema>): Promise<void> {
+    if (list.length === 0) return;
+    await pause(AGAIN_MS);
+    const map = await this.#map();
+    const keys = new Map(list.map((one) => [JSON.stringify([one.shard, one.keyspace, one.key]), one]));
+    for (const { shard, keyspace, key } of keys.values()) {
+      const owner = await ownerOf(this.io, map, keyspace, key);
+      if (owner === undefined || owner === shard) continue;
+      const tables = this.#keyed(schemas.get(shard) as ShardSchema).filter((table) => table.keyspace === keyspace);
+      const same = await sameRows(this.io, { keyspace, key, shard, owner }, tables);
+      if (same === 'gone') continue;
+      const copy = { kind: same === 'stray' ? ('stray' as const) : ('duplicate' as const), shard, keyspace, key };
+      const where = `the key '${key}' has rows here, and lives on ${owner}`;
+      if (same === 'same') {
+        const mended = this.repair && (await removeCopy(this.io, { keyspace, key, shard, owner }, tables));
+        this.#found(
+          { ...copy, message: `${where}, which has the same rows.`, remedy: 'verify({ repair: true }) removes them.' },
+          mended,
+        );
+      } else {
+        this.#found({
+          ...copy,
+          message: same === 'stray' ? `${where}, which has none.` : `${where}, which has other ones.`,
+          remedy: `Look at both with db.$shard('${shard}') and db.$shard('${owner}').`,
+        });
+      }
+    }
+  }
+
+  async #unreachable(names: readonly string[]): Promise<void> {
+    for (const home of names) {
+      const lost = await findUnreachable(this.io, home);
+      if (lost.length === 0) continue;
+      await pause(AGAIN_MS);
+      const still = new Set((await findUnreachable(this.io, home)).map((one) => JSON.stringify(one)));
+      for (const { keyspace, key, at } of lost.filter((one) => still.has(JSON.stringify(one)))) {
+        this.#found({
+          kind: 'unreachable',
+          shard: home,
+          keyspace,
+          key,
+          message: `it says that the key '${key}' lives on ${at}, which says that it lives elsewhere.`,
+          remedy: 'Was one of the two restored to an earlier time?',
+        });
+      }
+    }
+  }
+
+  async #replicas(names: readonly string[], schemas: ReadonlyMap<string, ShardSchema>): Promise<void> {
+    const [first, ...others] = names;
+    const schema = schemas.get(first as string);
+    if (!schema) return;
+    const placed = placements(this.spec, schema);
+    const infos = [...schema.tables].flatMap(([key, info]) => (placed.get(key)?.kind === 'replicated' ? [info] : []));
+    const drifted = new Map<string, string[]>();
+    for (const table of carriedTables(infos, () => undefined)) {
+      const expected = await this.#checksum(first as string, table);
+      for (const shard of others) {
+        let found = await this.#checksum(shard, table);
+        // A write may have been between the two.
+        if (found !== expected)
+          found =
+            (await this.#checksum(first as string, table)) === expected ? await this.#checksum(shard, table) : expected;
+        if (found !== expected) drifted.set(shard, [...(drifted.get(shard) ?? []), table.name]);
+      }
+    }
+    for (const [shard, tables] of drifted) {
+      const mended = this.repair && (await this.#copyTo(first as string, shard));
+      for (const table of tables) {
+        this.#found(
+          {
+            kind: 'replica',
+            shard,
+            table,
+            message: `its copy of ${table} is not that of ${first}.`,
+            remedy: `verify({ repair: true }) copies the rows of ${first}.`,
+          },
+          mended,
+        );
+      }
+    }
+  }
+
+  /** Rows that users' rows refer to are never deleted for this: then it stays as it is, and is reported. */
+  async #copyTo(from: string, to: string): Promise<boolean> {
+    try {
+      await copyReferences(this.io, this.spec, from, to);
+      return true;
+    } catch (error) {
+      const kind = raisedBy(error)?.kind;
+      if (kind === 'EXTRA' || String(error).includes('constraint failed')) return false;
+      throw error;
+    }
+  }
+
+  async #checksum(shard: string, table: CarriedTable): Promise<string> {
+    const { rows, sum } = await checksumOf(this.io, shard, table);
+    const known = this.#counts.findIndex((one) => one.shard === shard && one.table === table.name);
+    const counted = { shard, table: table.name, rows, checksum: sum };
+    if (known >= 0) this.#counts[known] = counted;
+    else this.#counts.push(counted);
+    return `${rows}:${sum}`;
+  }
+}
+
+const slotsOf = (lo: number, hi: number): number[] => Array.from({ length: hi - lo + 1 }, (_, i) => lo + i);

@@ -1,4 +1,4 @@
-import { ShardKeyError, ShardQueryError } from '../errors';
+import { MoveInProgressError, ShardKeyError, ShardQueryError } from '../errors';
 import type { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
 import { canonicalKey } from '../placement/key';
@@ -238,6 +238,7 @@ export async function writeSchema(
   const { shards } = executor;
   const options = { tables, rehearse: false };
   executor.cluster.planner.forget();
+  const release = await holdMoves(executor, attempt, tables);
   try {
     // Every shard is who it is taken for, and the map knows all of them, before the first one is changed.
     const names = parts.map(({ demand }) => demand.shard);
@@ -250,6 +251,36 @@ export async function writeSchema(
   } finally {
     // Also when it failed: some shards may have changed.
     executor.cluster.planner.forget();
+    await release();
+  }
+}
+
+/** A schema change that dies lets moves go on after so long. */
+const HOLD_SECONDS = 300;
+
+/**
+ * Rows are not moved while tables change: a move that has begun is waited for, and none begins until the release.
+ *
+ * @throws MoveInProgressError
+ */
+async function holdMoves(
+  { cluster }: Executor,
+  { name }: Attempt,
+  tables: readonly string[],
+): Promise<() => Promise<void>> {
+  const { catalog } = cluster.resolver;
+  const by = `schema change ${name}`;
+  const deadline = Date.now() + cluster.moveTimeoutMs;
+  for (let round = 1; ; round++) {
+    const [open] = await catalog.holdMoves(by, HOLD_SECONDS);
+    if (!open) return () => catalog.releaseMoves(by).catch(() => {});
+    if (Date.now() >= deadline) {
+      throw new MoveInProgressError(`Move ${open.id} of rows to ${open.to} is under way. Nothing was changed.`, {
+        tables,
+        remedy: 'Try again, or stop moves with db.$cluster.pause(job).',
+      });
+    }
+    await pause(jittered(20, round, 500));
   }
 }
 

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type ShardedConfig, shardedDrizzle } from '../../src';
 import { failureOf, keysOf } from '../placement/fixture';
 import { Fleet, type Isolate, PLACES, rowsEverywhere } from '../support/isolates';
+import { Mortal } from '../support/mortal';
 import { resetDatabases } from '../support/reset';
 import { runEverywhere } from '../support/seed';
 import { MAX_SHARDS, shards } from '../support/shards';
@@ -28,7 +29,7 @@ const DDL = [
 ];
 const KEYS = keysOf('u', 120);
 
-type Options = Pick<ShardedConfig, 'strategy' | 'shardWeights'>;
+type Options = Pick<ShardedConfig, 'strategy' | 'moveTimeout'>;
 const open = ({ config }: Pick<Isolate, 'config'>, options: Options = {}) =>
   shardedDrizzle({
     ...config,
@@ -217,5 +218,37 @@ describe.each(PLACES)('shards that come and go, the catalog in the %s', (place) 
       code: 'MOVE_REFUSED',
       tables: ['countries'],
     });
+  });
+});
+
+describe('a change of the schema', () => {
+  it('waits for moves, which wait for it', async () => {
+    await resetDatabases();
+    await runEverywhere(shards(MAX_SHARDS), DDL);
+    const fleet = new Fleet('coordinator');
+    const db = await filled(fleet);
+    const mortal = new Mortal(fleet.isolate(3).config);
+    const mover = shardedDrizzle({
+      ...mortal.config,
+      schema,
+      tables: { posts: { key: 'userId' }, countries: { replicated: true } },
+    });
+    await mover.$cluster.shards();
+    mortal.dooms('insert or replace into _shard_stage', 'stall before');
+    const moving = mover.$cluster.moveSlots({ lo: 0, hi: 2000 }, 's2');
+    await mortal.stopped;
+    const hasty = open(fleet.isolate(3), { moveTimeout: 50 });
+    expect(await failureOf(hasty.run(sql`alter table posts add column title text`))).toMatchObject({
+      code: 'MOVE_IN_PROGRESS',
+      message: expect.stringContaining('Nothing was changed'),
+    });
+    const altering = db.run(sql`alter table posts add column title text`);
+    mortal.wake();
+    await Promise.all([moving, altering]);
+    await expectWhole(db);
+    expect(
+      await rowsEverywhere("select name from pragma_table_info('posts') where name = 'title'", shards(3)),
+    ).toHaveLength(3);
+    expect((await db.$cluster.moveSlots({ lo: 0, hi: 2000 }, 's1')).job?.state).toBe('done');
   });
 });

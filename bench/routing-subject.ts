@@ -1,4 +1,5 @@
 import type { ShardMap } from '../src/catalog/catalog';
+import { catalogThrough } from '../src/catalog/operations';
 import { Attempt } from '../src/placement/attempt';
 import { guardStatement, type PlacedKey } from '../src/placement/guard';
 import { IsolateState } from '../src/placement/isolate';
@@ -39,7 +40,7 @@ export function openIsolate(): { readonly state: IsolateState; readonly route: (
   for (let i = 0; i < HINTS; i++) state.hints.set('default', keyOf(i), map.shards[i % SHARDS]?.name as string);
   const request = { shards: [], keyspaces: [] };
   const never = () => Promise.reject(new Error('nothing is asked'));
-  const catalog = { open: never, map: never, confirm: never, block: never, sequence: never };
+  const catalog = catalogThrough(never);
   const resolver = new Resolver({ state, catalog, store: undefined, request, enrol: (view) => Promise.resolve(view) });
   const parts = { resolver, isBound: () => true, looksUp: () => false, claim: () => undefined };
   return {

@@ -36,7 +36,8 @@ const isLossy = ({ columns }: CarriedTable): Sql =>
   raw(
     `1 in (${columns
       .map(quoteName)
-      .map((column) => `typeof(${column}) = 'real' and json_array(${column})->>0 is not ${column}`)
+      // CASE, because AND evaluates both its sides, and JSON refuses a blob.
+      .map((column) => `case typeof(${column}) when 'real' then json_array(${column})->>0 is not ${column} end`)
       .join(', ')})`,
   );
 

@@ -109,7 +109,7 @@ async function copyRows(
       : sql`${key} in (select value from json_each(${list}))`;
   };
   let bytes = 0;
-  let left = tables.map((table, at) => ({ table, at, after: undefined as string | number | undefined }));
+  let left = tables.map((table, at) => ({ table, at, after: undefined as string | undefined }));
   while (left.length > 0) {
     const pages = await io.run(move.from, [
       needFrozen(move),
@@ -149,7 +149,7 @@ async function checkText(
   move: PlacedMove,
   table: CarriedTable,
   which: Sql,
-  after: string | number | undefined,
+  after: string | undefined,
   page: readonly PagedRow[],
 ): Promise<void> {
   if (!page.some(({ row }) => row.includes(REPLACEMENT))) return;

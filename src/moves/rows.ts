@@ -48,8 +48,8 @@ const PAGE_ROWS = 5000;
 /** A row of the answer to {@link pageStatement}. */
 export interface PagedRow {
   readonly row: string;
-  /** Where it stands. */
-  readonly at: string | number;
+  /** Where it stands: text, because JavaScript would round a row id beyond 2^53. */
+  readonly at: string;
   /** 1: it would not arrive as it is. */
   readonly lossy: number;
   /** How many rows there were to choose from. */
@@ -66,13 +66,11 @@ export const isLastPage = (page: readonly PagedRow[]): boolean =>
  *
  * @param which A condition on the rows; undefined for all.
  */
-export function pageStatement(
-  table: CarriedTable,
-  which: Sql | undefined,
-  after: string | number | undefined,
-): BoundStatement {
-  const order = table.rowid === undefined ? columnList(table.primaryKey) : name(table.rowid);
-  const at = table.rowid === undefined ? rowJson({ columns: table.primaryKey }) : order;
+export function pageStatement(table: CarriedTable, which: Sql | undefined, after: string | undefined): BoundStatement {
+  // With the table's name: a bare one would mean the column `at` of the answer, where the table has such a column too.
+  const columns = table.rowid === undefined ? table.primaryKey : [table.rowid];
+  const order = raw(columns.map((column) => `${quoteName(table.name)}.${quoteName(column)}`).join(', '));
+  const at = table.rowid === undefined ? rowJson({ columns }) : sql`cast(${order} as text)`;
   const conditions = sql`${which ?? raw('true')}${after === undefined ? raw('') : sql` and ${isAfter(table, after)}`}`;
   return bound(sql`select "row", "at", lossy, total from (
     select *, count(*) over () as total, sum(length("row")) over (order by n) as running from (
@@ -81,8 +79,8 @@ export function pageStatement(
     where running <= ${PAGE_CHARS} or n = 1 order by n`);
 }
 
-function isAfter({ rowid, primaryKey }: CarriedTable, after: string | number): Sql {
-  if (rowid !== undefined) return sql`${name(rowid)} > ${Number(after)}`;
+function isAfter({ rowid, primaryKey }: CarriedTable, after: string): Sql {
+  if (rowid !== undefined) return sql`${name(rowid)} > cast(${after} as integer)`;
   const values = primaryKey.map((_, i) => valueAt(`$[${i}]`)).join(', ');
-  return sql`(${columnList(primaryKey)}) > (select ${raw(values)} from (select ${String(after)} as value))`;
+  return sql`(${columnList(primaryKey)}) > (select ${raw(values)} from (select ${after} as value))`;
 }

@@ -145,6 +145,26 @@ const CASES: Readonly<Record<string, Case>> = {
         (value, i) => `insert into rules (id, k, a, b, d) values (${n + i}, '${key}', ${value}, ${value}, ${value})`,
       ),
   },
+  // Their pages must follow the columns, and not what a page calls its own.
+  'primary keys with the names that a page uses': {
+    ddl: ['create table pages (k text, at, row, n, primary key (k, at, row, n)) without rowid'],
+    table: 'pages',
+    key: 'k',
+    insert: (key) => [
+      `with recursive c(i) as (select 1 union all select i + 1 from c where i < 6000)
+        insert into pages select '${key}', i, i, -i from c`,
+    ],
+  },
+  'row ids and primary keys beyond 2^53': {
+    ddl: ['create table snowflakes (id integer primary key, k text, x)'],
+    table: 'snowflakes',
+    key: 'k',
+    insert: (key, n) =>
+      ['9007199254740993', '9223372036854700000'].flatMap((base) =>
+        // Longer than half a page: each is read by itself.
+        [0, 1, 2].map((i) => `insert into snowflakes values (${base} + ${n * 8 + i}, '${key}', hex(zeroblob(150000)))`),
+      ),
+  },
 };
 
 describe('the values of a row that is moved', () => {

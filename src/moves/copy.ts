@@ -194,7 +194,10 @@ export async function findConflict(
     if (places.includes(-1)) continue;
     const values = raw(places.map((at, i) => `${valueAtPlace(table.columns, at)} as c${i}`).join(', '));
     const same = raw(columns.map((column, i) => `t.${quoteName(column)} = s.c${i}`).join(' and '));
-    const found = raw(columns.map((_, i) => `s.c${i}`).join(', '));
+    // JSON has no blobs, and this is for people: as SQL writes them.
+    const found = raw(
+      columns.map((_, i) => `case typeof(s.c${i}) when 'blob' then quote(s.c${i}) else s.c${i} end`).join(', '),
+    );
     const [rows = []] = await io.run(move.to, [
       bound(sql`select json_array(${found}) as found from (select ${values} from (
         select j.value from _shard_stage s, json_each(s.rows) j

@@ -26,7 +26,8 @@ export function landRows(
     ...(circular ? [sql`pragma defer_foreign_keys = on`] : []),
     ...dropTriggers(silentAtLanding),
     ...tables.map(
-      (table) => sql`insert into ${name(table.name)} (${columnList(table.columns)})
+      // OR ABORT overrules the table's own ON CONFLICT REPLACE, which would delete a row of another key.
+      (table) => sql`insert or abort into ${name(table.name)} (${columnList(table.columns)})
         select ${rowValues(table)} from (select j.value from ${staged(table)} order by s.part, j.key)`,
     ),
     ...createTriggers(silentAtLanding),

@@ -93,7 +93,9 @@ class JobRun {
       return await this.#step(job, step, spec);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      const isFinal = error instanceof ShardedDrizzleError && !(error instanceof MoveInProgressError);
+      // What has landed goes forward only: whoever resumes the job ends it once the cause is gone.
+      const isOpen = (await catalog.moves(0).catch(() => [])).some((move) => move.job === this.id);
+      const isFinal = error instanceof ShardedDrizzleError && !(error instanceof MoveInProgressError) && !isOpen;
       await catalog.advanceJob(this.id, { error: text, ...(isFinal ? { state: 'failed' } : {}) });
       throw error;
     }

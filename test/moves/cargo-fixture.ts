@@ -1,6 +1,9 @@
+import { expect } from 'vitest';
 import { type ShardedConfig, shardedDrizzle } from '../../src';
 import { quoteName } from '../../src/sql/tokens';
-import { Fleet, type Isolate } from '../support/isolates';
+import { failureOf } from '../placement/fixture';
+import { type D1Call, InterceptedD1 } from '../support/intercepted-d1';
+import { Fleet, type Isolate, rowsEverywhere } from '../support/isolates';
 import { resetDatabases } from '../support/reset';
 import { run, runEverywhere } from '../support/seed';
 import { shards } from '../support/shards';
@@ -15,6 +18,19 @@ export const router = (isolate: Pick<Isolate, 'config'>, options: Options = {}) 
   shardedDrizzle({ ...isolate.config, ...options });
 
 export type Router = ReturnType<typeof router>;
+
+/** A router of another isolate, which stops before each call to a database for `before`. */
+export function watched(fleet: Fleet, before: (shard: string, call: D1Call) => Promise<void>, options: Options = {}) {
+  const { config } = fleet.isolate();
+  const databases = Object.entries(config.shards).map(([name, database]) => [
+    name,
+    new InterceptedD1(database, async (call, run) => {
+      await before(name, call);
+      return run();
+    }),
+  ]);
+  return router({ config: { ...config, shards: Object.fromEntries(databases) } }, options);
+}
 
 /** Three shards with these tables; {@link KEY} lives on s0, wherever its slot is. */
 export async function loaded(ddl: readonly string[], options: Options = {}): Promise<{ db: Router; fleet: Fleet }> {
@@ -68,4 +84,20 @@ export async function everything(): Promise<Record<string, readonly string[]>> {
       if (type === 'table') found[`${name} ${table}`] = await valuesOn(name, String(table));
   }
   return found;
+}
+
+/** Phases of moves that are not over, on any shard, and what was staged for them. */
+export const unfinished = async (): Promise<unknown[]> =>
+  (
+    await Promise.all([
+      rowsEverywhere("select phase from _shard_moves where phase in ('staging', 'frozen', 'landed')", shards(3)),
+      rowsEverywhere('select move from _shard_stage', shards(3)),
+    ])
+  ).flat();
+
+/** What a move was refused with, after a look whether it has changed nothing and holds nobody up. */
+export async function refusalOf(move: PromiseLike<unknown>): Promise<Error & { readonly code?: string }> {
+  const error = await failureOf(move);
+  expect(await unfinished()).toEqual([]);
+  return error;
 }

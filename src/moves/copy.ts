@@ -1,8 +1,9 @@
 import { MoveRefusedError } from '../errors';
+import type { BoundStatement } from '../sql/bound';
 import { bound, name, raw, type Sql, sql } from '../sql/tag';
 import { quoteName } from '../sql/tokens';
 import type { Cargo, CarriedTable } from './carry';
-import type { MoveIo } from './io';
+import type { MoveIo, Row } from './io';
 import type { PlacedMove } from './move-sql';
 import { isLastPage, type PagedRow, pageStatement, valueAtPlace } from './rows';
 import { needFrozen, readRecords, readScope, type SlottedKey, STAGED_KEYS, STAGED_RECORDS, stage } from './steps';
@@ -66,7 +67,11 @@ class Stager {
 
 /** COPY: everything in the frozen scope, from the source to the stage of this run on the target. */
 export async function copyScope(io: MoveIo, move: PlacedMove, cargo: Cargo, run: string): Promise<Copied> {
-  const stager = new Stager((parts) => io.run(move.to, stage(move, run, parts)));
+  const stager = new Stager((parts) =>
+    io.run(move.to, stage(move, run, parts)).catch((error: unknown) => {
+      throw isTooLong(error) ? tooLong([...new Set(parts.map(({ table }) => table))], error) : error;
+    }),
+  );
   const counts = cargo.tables.map(() => 0);
   const keys: SlottedKey[] = [];
   let bytes = 0;
@@ -111,10 +116,11 @@ async function copyRows(
   let bytes = 0;
   let left = tables.map((table, at) => ({ table, at, after: undefined as string | undefined }));
   while (left.length > 0) {
-    const pages = await io.run(move.from, [
-      needFrozen(move),
-      ...left.map(({ table, after }) => pageStatement(table, which(table), after)),
-    ]);
+    const pages = await readPages(
+      io,
+      move,
+      left.map(({ table, after }) => ({ table, statement: pageStatement(table, which(table), after) })),
+    );
     const next: typeof left = [];
     for (const [i, one] of left.entries()) {
       const page = (pages[i + 1] ?? []) as unknown as PagedRow[];
@@ -132,6 +138,36 @@ async function copyRows(
   }
   return bytes;
 }
+
+interface Page {
+  readonly table: CarriedTable;
+  readonly statement: BoundStatement;
+}
+
+/** D1 does not say what is too long: then each table is read by itself. */
+async function readPages(io: MoveIo, move: PlacedMove, pages: readonly Page[]): Promise<Row[][]> {
+  const read = (wanted: readonly Page[]) =>
+    io.run(move.from, [needFrozen(move), ...wanted.map(({ statement }) => statement)]);
+  try {
+    return await read(pages);
+  } catch (error) {
+    if (!isTooLong(error)) throw error;
+    for (const page of pages) {
+      await read([page]).catch((cause: unknown) => {
+        throw tooLong([page.table.name], cause);
+      });
+    }
+    throw error;
+  }
+}
+
+const isTooLong = (error: unknown): boolean => error instanceof Error && error.message.includes('SQLITE_TOOBIG');
+
+const tooLong = (tables: readonly string[], cause: unknown): MoveRefusedError =>
+  new MoveRefusedError(
+    `A row of ${tables.join(' or ')} is too long to be moved: it travels as JSON, its blobs as hex digits, and that is longer than D1 takes.`,
+    { tables, remedy: 'Split it into several rows, or keep what is long elsewhere.', cause },
+  );
 
 function checkNumbers(table: CarriedTable, page: readonly PagedRow[]): void {
   const lossy = page.find((row) => row.lossy === 1);

@@ -69,7 +69,9 @@ class Stager {
 export async function copyScope(io: MoveIo, move: PlacedMove, cargo: Cargo, run: string): Promise<Copied> {
   const stager = new Stager((parts) =>
     io.run(move.to, stage(move, run, parts)).catch((error: unknown) => {
-      throw isTooLong(error) ? tooLong([...new Set(parts.map(({ table }) => table))], error) : error;
+      if (!isTooLong(error)) throw error;
+      const tables = cargo.tables.map((table) => table.name).filter((one) => parts.some(({ table }) => table === one));
+      throw tooLong(tables, error);
     }),
   );
   const counts = cargo.tables.map(() => 0);

@@ -203,10 +203,16 @@ export class Mover {
       throw new MoveRefusedError(`${size} would be frozen for more than ${FROZEN_MS / 1000} s.`, { remedy });
     };
     inTime();
-    await this.#rehearse(move.from, step.release(move, cargo, counts, true));
+    await this.#rehearse(move.from, step.release(move, cargo, counts, true)).catch((error: unknown) => {
+      throw refusedBy(move.from, 'does not let a row go', error) ?? error;
+    });
     if (rows > REHEARSED_ROWS) {
       const statements = step.land(move, cargo, this.#run, counts);
-      await this.#rehearse(move.to, [...statements, bound(sql`select json_extract('{}', ${step.REHEARSED})`)]);
+      await this.#rehearse(move.to, [...statements, bound(sql`select json_extract('{}', ${step.REHEARSED})`)]).catch(
+        async (error: unknown) => {
+          throw await this.#landingError(move, cargo, error);
+        },
+      );
     }
     inTime();
   }
@@ -226,8 +232,15 @@ export class Mover {
       const raised = raisedBy(error);
       // Its answer was lost, and it was repeated.
       if (raised?.kind === 'PHASE' && raised.said === 'landed') return;
-      throw (await this.#conflict(move, cargo, error)) ?? error;
+      throw await this.#landingError(move, cargo, error);
     }
+  }
+
+  async #landingError(move: PlacedMove, cargo: Cargo, error: unknown): Promise<unknown> {
+    if (error instanceof Error && error.message.includes('FOREIGN KEY constraint failed')) {
+      return lacksParents(move, error);
+    }
+    return (await this.#conflict(move, cargo, error)) ?? refusedBy(move.to, 'does not take a row', error) ?? error;
   }
 
   async #conflict(move: PlacedMove, cargo: Cargo, error: unknown): Promise<MoveConflictError | undefined> {
@@ -327,7 +340,7 @@ export class Mover {
           cause: error,
         });
       case 'FOREIGN_KEY':
-        return new MoveRefusedError(`${move.to} lacks rows that the moved ones refer to.`, { cause: error });
+        return lacksParents(move, error);
       default:
         return error;
     }
@@ -346,6 +359,19 @@ const notOwner = (move: PlacedMove): MoveRefusedError =>
       remedy: 'Run db.$cluster.verify().',
     },
   );
+
+const lacksParents = ({ to }: PlacedMove, cause: unknown): MoveRefusedError =>
+  new MoveRefusedError(`${to} lacks rows that the moved ones refer to by a foreign key.`, {
+    shard: to,
+    remedy: 'Are its reference tables complete? Insert what is missing, then move again.',
+    cause,
+  });
+
+/** What a shard says when one of its constraints or triggers is against the move. */
+function refusedBy(shard: string, what: string, error: unknown): MoveRefusedError | undefined {
+  const said = error instanceof Error ? /(?:D1_ERROR: )?(.*?): SQLITE_CONSTRAINT/s.exec(error.message)?.[1] : undefined;
+  return said === undefined ? undefined : new MoveRefusedError(`${shard} ${what}: ${said}.`, { shard, cause: error });
+}
 
 const outcomeOf = (move: Move | undefined): MoveOutcome => ({
   state: move?.state === 'aborted' ? 'aborted' : 'done',

@@ -74,6 +74,22 @@ describe('a value that a row of the target has already', () => {
     expect(await everything()).toEqual(before);
   });
 
+  it('refuses a move that is so large that landing is tried first', async () => {
+    const { db } = await loaded(ACCOUNTS, options);
+    await on(
+      's0',
+      `with recursive c(i) as (select 1 union all select i + 1 from c where i < 20001)
+        insert into accounts (id, k, nick) select i, '${KEY}', 'n' || i from c`,
+    );
+    await on('s1', `insert into accounts (id, k, nick) values (30000, 'other', 'n777')`);
+    const error = await refusalOf(db.$cluster.reassign(KEY, 's1'));
+    expect(error).toMatchObject({ code: 'MOVE_CONFLICT', tables: ['accounts'] });
+    expect(error.message).toContain('nick = "n777"');
+    expect(await rowsOn('s1', 'select id from accounts')).toEqual([[30000]]);
+    await on('s1', 'delete from accounts');
+    expect(await db.$cluster.reassign(KEY, 's1')).toMatchObject({ rows: 20001 });
+  });
+
   it('refuses to move slots as well', async () => {
     const { db } = await loaded(ACCOUNTS, options);
     await db.$cluster.moveSlots({ lo: 0, hi: 16383 }, 's0');

@@ -1,0 +1,240 @@
+import { describe, expect, it } from 'vitest';
+import type { ShardedConfig } from '../../src';
+import { everything, KEY, loaded, on, refusalOf, type ShardName, valuesOn, watched } from './cargo-fixture';
+
+interface Family {
+  readonly ddl: readonly string[];
+  readonly tables: NonNullable<ShardedConfig['tables']>;
+  /** On each shard. */
+  readonly everywhere?: readonly string[];
+  readonly insert: (key: string, n: number) => readonly string[];
+}
+
+const parentAndChild = (onDelete: string): Family => ({
+  // By name, the child comes first.
+  ddl: [
+    'create table people (id text primary key, name text)',
+    `create table addresses (n integer primary key, person text references people (id) ${onDelete}, street text)`,
+  ],
+  tables: { addresses: { key: 'person' } },
+  insert: (key, n) => [
+    `insert into people values ('${key}', 'P')`,
+    `insert into addresses values (${n}, '${key}', 'one'), (${n + 1}, '${key}', 'two')`,
+  ],
+});
+
+const FAMILIES: Readonly<Record<string, Family>> = {
+  'children and their parents': parentAndChild(''),
+  'ON DELETE CASCADE': parentAndChild('on delete cascade on update cascade'),
+  'ON DELETE SET NULL': parentAndChild('on delete set null'),
+  'ON DELETE SET DEFAULT': parentAndChild('on delete set default'),
+  'ON DELETE RESTRICT': parentAndChild('on delete restrict'),
+  'three generations, in another order than their names': {
+    ddl: [
+      'create table c_parents (id text primary key)',
+      'create table a_children (k text references c_parents on delete cascade, n integer, primary key (k, n))',
+      'create table b_grandchildren (k text, n integer, m integer, primary key (k, n, m), foreign key (k, n) references a_children on delete cascade)',
+    ],
+    tables: { a_children: { key: 'k' }, b_grandchildren: { key: 'k' } },
+    insert: (key) => [
+      `insert into c_parents values ('${key}')`,
+      `insert into a_children values ('${key}', 1), ('${key}', 2)`,
+      `insert into b_grandchildren values ('${key}', 1, 1), ('${key}', 1, 2), ('${key}', 2, 1)`,
+    ],
+  },
+  'a table that refers to itself': {
+    ddl: [
+      'create table nodes (k text, id integer, above integer, primary key (k, id), foreign key (k, above) references nodes (k, id) on delete cascade)',
+    ],
+    tables: { nodes: { key: 'k' } },
+    // The children first, by row id and by primary key.
+    insert: (key) => [
+      'pragma defer_foreign_keys = on',
+      `insert into nodes values ('${key}', 1, 2), ('${key}', 2, 3), ('${key}', 3, null), ('${key}', 4, 4)`,
+    ],
+  },
+  'a circle of two tables': {
+    ddl: [
+      'create table authors (k text primary key, best integer, foreign key (k, best) references books (k, id) deferrable initially deferred)',
+      'create table books (k text references authors (k) deferrable initially deferred, id integer, primary key (k, id))',
+    ],
+    tables: { books: { key: 'k' } },
+    insert: (key) => [
+      `insert into authors values ('${key}', 2)`,
+      `insert into books values ('${key}', 1), ('${key}', 2)`,
+    ],
+  },
+  'a circle of two tables that is checked at once': {
+    ddl: [
+      'create table authors (k text primary key, best integer, foreign key (k, best) references books (k, id) on delete cascade)',
+      'create table books (k text references authors (k) on delete cascade, id integer, primary key (k, id))',
+    ],
+    tables: { books: { key: 'k' } },
+    insert: (key) => [
+      'pragma defer_foreign_keys = on',
+      `insert into authors values ('${key}', 2)`,
+      `insert into books values ('${key}', 1), ('${key}', 2)`,
+    ],
+  },
+  'reference tables': {
+    ddl: [
+      'create table countries (code text primary key)',
+      'create table visits (n integer primary key, k text, country text references countries (code) on delete cascade)',
+    ],
+    tables: { countries: { replicated: true }, visits: { key: 'k' } },
+    everywhere: [`insert into countries values ('de'), ('nl')`],
+    insert: (key, n) => [`insert into visits values (${n}, '${key}', 'de'), (${n + 1}, '${key}', null)`],
+  },
+};
+
+describe('rows that refer to each other move together', () => {
+  it.each(Object.entries(FAMILIES))('%s', async (_what, { ddl, tables, everywhere = [], insert }) => {
+    const { db } = await loaded(ddl, { tables });
+    for (const name of ['s0', 's1', 's2'] as const) await on(name, ...everywhere);
+    const keys = { s0: 'stays', s1: 'was there', s2: 'there too' };
+    for (const [i, name] of (['s0', 's1', 's2'] as const).entries())
+      await on(name, ...insert(keys[name], 10 * (i + 1)));
+    const without = await everything();
+    await on('s0', ...insert(KEY, 100));
+    const all = { s0: await everything() };
+    for (const [from, to] of [
+      ['s0', 's1'],
+      ['s1', 's2'],
+      ['s2', 's0'],
+    ] as const) {
+      await db.$cluster.reassign(KEY, to);
+      const now = await everything();
+      for (const table of Object.keys(now).filter((name) => name.startsWith(from)))
+        expect(now[table]).toEqual(without[table]);
+      const moved = all.s0;
+      for (const table of Object.keys(now).filter((name) => name.startsWith(to))) {
+        const rows = (table0: string) => (moved[table0] ?? []).filter((row) => !(without[table0] ?? []).includes(row));
+        expect([...(without[table] ?? []), ...rows(table.replace(to, 's0'))].sort()).toEqual(
+          [...(now[table] ?? [])].sort(),
+        );
+      }
+    }
+    expect(await everything()).toEqual(all.s0);
+  });
+});
+
+const REFUSED: Readonly<Record<string, { ddl: readonly string[]; tables: ShardedConfig['tables']; message: string }>> =
+  {
+    'a child of another keyspace': {
+      ddl: [
+        'create table people (id text primary key)',
+        'create table cars (owner text references people (id) on delete cascade, id text primary key)',
+      ],
+      tables: { cars: { key: 'owner', keyspace: 'cars' } },
+      message:
+        'cars(owner) refers to people, whose rows do not move together with it (ON DELETE CASCADE). Give cars the shard key of people, or drop the foreign key.',
+    },
+    'a child with another shard key': {
+      ddl: [
+        'create table people (id text primary key)',
+        'create table cars (id text primary key, owner text references people on delete set null)',
+      ],
+      tables: {},
+      message: 'cars(owner) refers to people, whose rows do not move together with it (ON DELETE SET NULL).',
+    },
+    'a child that is whole on one shard': {
+      ddl: [
+        'create table people (id text primary key)',
+        'create table staff (id text primary key references people (id))',
+      ],
+      tables: { staff: { shard: 's0' } },
+      message: 'staff(id) refers to people, whose rows do not move together with it.',
+    },
+    'a child that is replicated': {
+      ddl: [
+        'create table people (id text primary key)',
+        'create table staff (id text primary key references people (id))',
+      ],
+      tables: { staff: { replicated: true } },
+      message: 'staff(id) refers to people',
+    },
+    'a parent that is whole on one shard': {
+      ddl: [
+        'create table teams (id text primary key)',
+        'create table people (id text primary key, team text references teams)',
+      ],
+      tables: { teams: { shard: 's0' } },
+      message: 'people(team) refers to teams',
+    },
+    'a table that refers to rows of other keys': {
+      ddl: ['create table people (id text primary key, boss text references people (id))'],
+      tables: {},
+      message: 'people(boss) refers to people',
+    },
+    'a child without a shard key': {
+      ddl: [
+        'create table people (id text primary key)',
+        'create table grants (person text references people (id), role text, primary key (person, role))',
+      ],
+      tables: {},
+      message: 'grants(person) refers to people',
+    },
+  };
+
+describe('rows that refer to rows which stay', () => {
+  it.each(Object.entries(REFUSED))('are not moved: %s', async (_what, { ddl, tables, message }) => {
+    const options = { moveTimeout: 200, ...(tables ? { tables } : {}) };
+    const { fleet } = await loaded(ddl.slice(0, 0), options).then(async ({ fleet: it }) => {
+      for (const name of ['s0', 's1', 's2'] as const) await on(name, ...ddl);
+      return { fleet: it };
+    });
+    await on('s0', `insert into people (id) values ('${KEY}')`);
+    const before = await everything();
+    let frozen = false;
+    const mover = watched(
+      fleet,
+      async (_shard, { statements }) => {
+        frozen ||= statements.some(({ sql }) => sql.includes('into _shard_move_keys'));
+      },
+      options,
+    );
+    const error = await refusalOf(mover.$cluster.reassign(KEY, 's1'));
+    expect(error).toMatchObject({ code: 'MOVE_REFUSED' });
+    expect(error.message).toContain(message);
+    expect(frozen).toBe(false);
+    expect(await everything()).toEqual(before);
+  });
+
+  const visits = FAMILIES['reference tables'] as Family;
+  const circle = FAMILIES['a circle of two tables that is checked at once'] as Family;
+  const inCircle = [
+    (circle.ddl[0] as string).replace(
+      'primary key, best',
+      'primary key, country text references countries (code), best',
+    ),
+    circle.ddl[1] as string,
+  ];
+
+  it.each([
+    ['', visits.ddl, visits.tables, visits.insert(KEY, 1)],
+    [
+      ' beside a circle',
+      [visits.ddl[0] as string, ...inCircle],
+      { ...circle.tables, countries: { replicated: true as const } },
+      [
+        'pragma defer_foreign_keys = on',
+        `insert into authors values ('${KEY}', 'de', 2)`,
+        `insert into books values ('${KEY}', 2)`,
+      ],
+    ],
+  ])('are not moved where the row of a reference table is missing%s', async (_what, ddl, tables, insert) => {
+    const { db } = await loaded(ddl, { tables, moveTimeout: 200 });
+    await on('s0', `insert into countries values ('de')`, ...insert);
+    const before = await everything();
+    const error = await refusalOf(db.$cluster.reassign(KEY, 's1'));
+    expect(error).toMatchObject({ code: 'MOVE_REFUSED', shard: 's1' });
+    expect(error.message).toContain('s1 lacks rows that the moved ones refer to by a foreign key.');
+    expect(await everything()).toEqual(before);
+    await on('s1', `insert into countries values ('de')`);
+    await db.$cluster.reassign(KEY, 's1');
+    const table = ddl === visits.ddl ? 'visits' : 'authors';
+    const [there, here] = await Promise.all((['s1', 's0'] satisfies ShardName[]).map((name) => valuesOn(name, table)));
+    expect(there).toEqual(before[`s0 ${table}`]);
+    expect(here).toEqual([]);
+  });
+});

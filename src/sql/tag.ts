@@ -17,7 +17,12 @@ export type Value = string | number | null | Sql;
  * @example
  * sql`select * from ${name('users')} where slot between ${lo} and ${hi}`;
  */
-export const sql = (texts: TemplateStringsArray, ...values: readonly Value[]): Sql => new Sql(texts, values);
+export const sql = (texts: TemplateStringsArray, ...values: readonly Value[]): Sql =>
+  new Sql(
+    // Only here: what is put in may be a name or a trigger, in which white space matters.
+    texts.map((text) => text.replace(/\s+/g, ' ')),
+    values,
+  );
 
 /** SQL as it stands. */
 export const raw = (text: string): Sql => new Sql([text], []);

@@ -106,7 +106,7 @@ const CASES: Readonly<Record<string, Case>> = {
   '100 columns': wide(100),
   'names with quotes, spaces and keywords': {
     ddl: [
-      `create table "it's ""odd"" [x]" ("the ""key""" text, "value", "key", "rowid", "select" integer primary key, "a b", "it's",
+      `create table "it's ""odd"" [x]" ("the ""key""" text, "value", "key", "rowid", "select" integer primary key, "a  b\n\tc", "it's",
         "row", "at", "n", "lossy", "total", "running", "j", "s", "move", "$[0]", "_rowid_")`,
       `create index "an ""index""" on "it's ""odd"" [x]" ("the ""key""", "value")`,
     ],

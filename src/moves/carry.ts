@@ -175,6 +175,8 @@ function checkForeignKeys({ tables }: ShardSchema, placed: ReadonlyMap<string, P
   }
 }
 
+const quoted = (name: string): string => (/['\\]/.test(name) ? JSON.stringify(name) : `'${name}'`);
+
 function silentTriggers(
   spec: MoveSpec,
   { triggers }: ShardSchema,
@@ -189,7 +191,7 @@ function silentTriggers(
     if (mode !== undefined) return mode === 'silent';
     throw new MoveRefusedError(`The trigger ${name} on ${table} would run on the rows that are moved.`, {
       tables: [table],
-      remedy: `Write moveTriggers: { '${name}': 'fire' } in the configuration (it keeps a table in step, such as a full-text index) or 'silent' (it writes a log).`,
+      remedy: `Write moveTriggers: { ${quoted(name)}: 'fire' } in the configuration (it keeps a table in step, such as a full-text index) or 'silent' (it writes a log).`,
     });
   });
 }

@@ -330,11 +330,17 @@ export class Mover {
         return notOwner(move);
       case 'COUNT':
         return new MoveRefusedError(
-          `The rows of ${table} changed while they were frozen, or ${move.to} has rows with these keys already: something writes past the router.`,
+          `The rows of ${table} changed while they were frozen, or ${move.to} has rows with these keys already: something writes past the router, or a trigger adds or drops rows.`,
           { tables: [table], remedy: 'Run db.$cluster.verify().', cause: error },
         );
       case 'CHANGED':
         return new MoveRefusedError(`Rows of ${table} did not arrive as they were: a trigger changes them.`, {
+          tables: [table],
+          remedy: "Write moveTriggers: { '<its name>': 'silent' } in the configuration.",
+          cause: error,
+        });
+      case 'KEPT':
+        return new MoveRefusedError(`Rows of ${table} did not leave ${move.from}: a trigger keeps them.`, {
           tables: [table],
           remedy: "Write moveTriggers: { '<its name>': 'silent' } in the configuration.",
           cause: error,

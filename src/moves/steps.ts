@@ -215,6 +215,11 @@ export function release(move: PlacedMove, cargo: Cargo, counts: readonly number[
     ...(circular ? [sql`pragma defer_foreign_keys = on`] : []),
     ...dropTriggers(silentAtRelease),
     ...[...tables].reverse().map((table) => sql`delete from ${inScope(move, table)}`),
+    // The user's triggers may have kept some, or put them back: they would be on both shards.
+    ...tables.map(
+      (table) => sql`select case when exists (select 1 from ${inScope(move, table)})
+        then ${raising(`'SHARD_KEPT ' || hex('${table.name.replaceAll("'", "''")}')`)} end`,
+    ),
     ...createTriggers(silentAtRelease),
     ...(move.kind === 'keys' ? [pointAtTarget(move)] : handedOver),
     sql`update _shard_identity set version = version + 1, ${weigh(move)}`,

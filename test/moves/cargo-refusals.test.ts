@@ -75,7 +75,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   'rows of the key on the target': {
     target: [note(9)],
     message:
-      'The rows of notes changed while they were frozen, or s1 has rows with these keys already: something writes past the router.',
+      'The rows of notes changed while they were frozen, or s1 has rows with these keys already: something writes past the router',
     about: ['notes'],
   },
 };

@@ -5,7 +5,14 @@ import { Stress, type StressReport } from './stress';
 
 const SEED = Number(import.meta.env.VITE_STRESS_SEED ?? 20261122);
 /** What can be seen is left to chance: a fault that was not seen is looked for again with the next seed. */
-const TRIES = 5;
+const TRIES = 10;
+
+/** What each fault does to somebody. */
+const FAULTS: Record<Exclude<Fault, 'none'>, RegExp> = {
+  'skips the freeze': /was acknowledged and is lost|neither came from the other/,
+  'releases before landing': /no row/,
+  'publishes early': /comes after .* and does not know of it/,
+};
 
 beforeEach(() => migrated());
 
@@ -15,12 +22,13 @@ const stress = (fault: Fault, seed: number): Promise<StressReport> =>
     seed,
     strategy: 'hash',
     place: 'coordinator',
-    moves: 12,
+    moves: 6,
     writers: 6,
     readers: 8,
     movers: 1,
     steady: 6,
     passing: 0,
+    // Others write where the catalog says, and not where they have been before.
     newcomers: { share: 0.3, statements: 1, kv: false },
     moveTimeout: 2000,
     mix: {
@@ -39,22 +47,21 @@ const stress = (fault: Fault, seed: number): Promise<StressReport> =>
     plant: (bindings) => planted(fault, bindings),
   }).run();
 
-describe(`a mover with a fault is found out, from seed ${SEED}`, () => {
-  it.each(['skips the freeze', 'releases before landing', 'publishes early'] as const)(
-    '%s',
+describe(`a mover that is planted among the clients, from seed ${SEED}`, () => {
+  it.each(Object.keys(FAULTS) as (keyof typeof FAULTS)[])(
+    'is found out when it %s',
     { timeout: 120_000 },
     async (fault) => {
       for (let i = 0; i < TRIES; i++) {
         if (i > 0) await migrated();
-        const { violations, errors, counts } = await stress(fault, SEED + i);
-        console.info(fault, violations.slice(0, 4), errors, counts);
-        if (violations.length > 0) return;
+        const { violations } = await stress(fault, SEED + i);
+        if (violations.some((violation) => FAULTS[fault].test(violation))) return;
       }
-      expect.fail(`${TRIES} histories of a mover that ${fault} had nothing wrong`);
+      expect.fail(`${TRIES} histories of a mover that ${fault} did not show it`);
     },
   );
 
-  it('one that is only slow is not', { timeout: 60_000 }, async () => {
+  it('is right when it is only slow', { timeout: 60_000 }, async () => {
     const { violations, errors } = await stress('none', SEED);
     expect({ violations, errors }).toEqual({ violations: [], errors: [] });
   });

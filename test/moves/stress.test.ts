@@ -57,7 +57,8 @@ it.each(RUNS)(
     const { violations, errors, counts } = await stress.run();
     if (IS_LONG) console.info(JSON.stringify({ ...run, ...counts }));
     const where = `With seed ${run.seed}, strategy ${run.strategy}, the catalog in the ${run.place}`;
-    expect({ where, errors, violations }).toEqual({ where, errors: [], violations: [] });
+    // One fault may be seen by everybody.
+    expect({ where, errors, violations: violations.slice(0, 20) }).toEqual({ where, errors: [], violations: [] });
     expect(counts).toMatchObject({ 'moves of keys': expect.any(Number), 'moves of slots': expect.any(Number) });
     await expectNothingLeft(stress, where);
   },

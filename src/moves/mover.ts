@@ -13,7 +13,8 @@ import type { MoveSpec } from './spec';
 import * as step from './steps';
 
 export interface MoveOutcome {
-  readonly state: 'done' | 'aborted';
+  /** `nothing`: the rows were there already. */
+  readonly state: 'done' | 'aborted' | 'nothing';
   readonly rows: number;
   readonly bytes: number;
 }
@@ -51,7 +52,7 @@ export class Mover {
     if (move.from === move.to) {
       // Nothing was written anywhere.
       await catalog.close(move.id);
-      return { state: 'done', rows: 0, bytes: 0 };
+      return { state: 'nothing', rows: 0, bytes: 0 };
     }
     try {
       const phase = await this.#untilLanded(move, keys);

@@ -110,7 +110,7 @@ async function copyTable(
   table: CarriedTable,
 ): Promise<number> {
   let count = 0;
-  let after: string | number | undefined;
+  let after: string | undefined;
   for (let part = 0; ; part++) {
     const results = await io.run(from, [
       bound(needMark(mark)),

@@ -16,6 +16,7 @@ import { Throttle } from './throttle';
 /** Nobody else takes a job up for so long after its driver was last heard of. Scatters may have to wait for so long. */
 const LEASE_SECONDS = 6;
 const RENEW_MS = 2000;
+const MAX_TRIES = 3;
 /** Keys that one move takes along by their records. */
 const KEYS_PER_MOVE = 500;
 
@@ -86,7 +87,7 @@ class JobRun {
     const spec = readSpec(job.spec);
     try {
       for (const open of await catalog.moves(0)) {
-        if (open.job === this.id) await this.#drive(open, spec, []);
+        if (open.job === this.id) await this.#advanced(countsOf(await this.#drive(open, spec, [])));
       }
       const step = job.steps[job.at];
       if (!step) return await this.#advanced({ state: 'done', error: null });
@@ -256,8 +257,14 @@ class JobRun {
     spec: MoveSpec,
     keys: readonly string[],
   ): Promise<MoveOutcome | undefined> {
-    const journaled = await this.#journal({ ...request, request: crypto.randomUUID(), job: this.id });
-    return journaled && this.#drive(journaled, spec, keys);
+    for (let tries = 1; ; tries++) {
+      const journaled = await this.#journal({ ...request, request: crypto.randomUUID(), job: this.id });
+      const outcome = journaled && (await this.#drive(journaled, spec, keys));
+      if (outcome?.state !== 'aborted') return outcome;
+      // Another process took this one for dead, and gave its move up.
+      if (tries === MAX_TRIES)
+        throw new MoveInProgressError(`Another process keeps giving up the moves of job ${this.id}.`);
+    }
   }
 
   async #journal(request: MoveRequest): Promise<Move | undefined> {
@@ -319,7 +326,7 @@ function refusalOf(request: MoveRequest, answer: Exclude<Journaled, { move: Move
 }
 
 const countsOf = (outcome: MoveOutcome | undefined) =>
-  outcome ? { rows: outcome.rows, bytes: outcome.bytes, moves: 1 } : {};
+  outcome?.state === 'done' ? { rows: outcome.rows, bytes: outcome.bytes, moves: 1 } : {};
 
 /** COLLECT on some shards: what closed moves have left there. */
 export async function collectOn(io: MoveIo, shards: readonly string[]): Promise<void> {

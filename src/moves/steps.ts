@@ -218,7 +218,7 @@ export function release(move: PlacedMove, cargo: Cargo, counts: readonly number[
     // The user's triggers may have kept some, or put them back: they would be on both shards.
     ...tables.map(
       (table) => sql`select case when exists (select 1 from ${inScope(move, table)})
-        then ${raising(`'SHARD_KEPT ' || hex('${table.name.replaceAll("'", "''")}')`)} end`,
+        then ${raising(`'SHARD_KEPT ' || ${hexName(table)}`)} end`,
     ),
     ...createTriggers(silentAtRelease),
     ...(move.kind === 'keys' ? [pointAtTarget(move)] : handedOver),

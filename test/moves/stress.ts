@@ -135,8 +135,9 @@ export class Stress {
       const isOfKey = random.below(3) > 0;
       const what = isOfKey ? `moving ${key} to ${to}` : `moving the slots ${range.lo} to ${range.hi} to ${to}`;
       try {
-        const { moves, rows } = await (isOfKey ? db.$cluster.reassign(key, to) : db.$cluster.moveSlots(range, to));
-        // A key that is there already, or has no row, is no move worth counting.
+        const job = isOfKey ? await db.$cluster.reassign(key, to) : (await db.$cluster.moveSlots(range, to)).job;
+        const { moves, rows } = job ?? { moves: 0, rows: 0 };
+        // A key without a row is no move worth counting.
         const made = isOfKey && rows === 0 ? 0 : moves;
         this.#moved += made;
         this.count(isOfKey ? 'moves of keys' : 'moves of slots', made);

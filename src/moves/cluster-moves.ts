@@ -20,9 +20,9 @@ import { readSpec } from './spec';
 
 /** How a job is run. */
 export interface JobSettings {
-  /** Rows in one move, which are frozen together. Default 5,000. */
+  /** Rows in one move at most, which are frozen together; it begins with fewer. Default 1,000. */
   rowsPerMove?: number;
-  /** Default 50,000. Less is moved while a shard is slow. */
+  /** At most. Default 50,000. Less is moved while a shard is slow. */
   rowsPerSecond?: number;
   /** Only plan: nothing is changed. */
   dryRun?: boolean;
@@ -47,7 +47,7 @@ export interface JobReport {
   readonly job?: JobStatus;
 }
 
-const DEFAULTS: JobOptions = { rowsPerMove: 5000, rowsPerSecond: 50_000 };
+const DEFAULTS: JobOptions = { rowsPerMove: 1000, rowsPerSecond: 50_000 };
 /** A job's steps are one value of the catalog. */
 const MAX_KEYS = 20_000;
 

@@ -33,7 +33,9 @@ const TRIES = 3;
  * it has found, and the program goes on from there. Before LAND what fails is aborted; after it there is only forward.
  */
 export class Mover {
-  readonly #run = crypto.randomUUID();
+  /** Names what is staged: another one with each try, so that nothing of an earlier one is mixed in. */
+  #run = '';
+  readonly #cargos = new Map<string, Cargo>();
 
   constructor(
     readonly io: MoveIo,
@@ -123,6 +125,7 @@ export class Mover {
         const raised = raisedBy(error);
         const isStale = raised?.kind === 'SCHEMA' || raised?.kind === 'UNNOTED';
         if (!isStale || tries === TRIES) throw this.#explained(move, error);
+        this.#cargos.clear();
       }
     }
   }
@@ -143,6 +146,7 @@ export class Mover {
     const frozen = await this.#enter(move.from, move.id, step.freeze(move, io, cargo, keys));
     if (frozen !== 'frozen') return frozen === 'closed' ? 'aborted' : (await this.#phases(move)).in;
     this.#tell(move, 'copy');
+    this.#run = crypto.randomUUID();
     const copied = await copyScope(io, move, cargo, this.#run);
     this.#tell(move, 'check');
     await this.#check(move, cargo, copied, frozenAt);
@@ -152,11 +156,20 @@ export class Mover {
     return 'landed';
   }
 
-  /** Both shards may have been migrated since the move was journaled. */
   async #cargo(move: PlacedMove): Promise<Cargo> {
-    const [source, target] = await Promise.all([this.schema(move.from), this.schema(move.to)]);
-    const cargo = planCargo(this.spec, move.keyspace, source, target);
+    const cargo = await this.cargo(move.keyspace, move.from, move.to);
     await this.#checkUnusable(move, cargo);
+    return cargo;
+  }
+
+  /** What goes along from one shard to another. Batches check that the schemas are still those: SCHEMA if not. */
+  async cargo(keyspace: string, from: string, to: string): Promise<Cargo> {
+    const key = JSON.stringify([keyspace, from, to]);
+    const known = this.#cargos.get(key);
+    if (known) return known;
+    const [source, target] = await Promise.all([this.schema(from), this.schema(to)]);
+    const cargo = planCargo(this.spec, keyspace, source, target);
+    this.#cargos.set(key, cargo);
     return cargo;
   }
 
@@ -290,6 +303,7 @@ export class Mover {
         const kind = raisedBy(error)?.kind;
         // PHASE: it was released, and the answer was lost.
         if ((kind !== 'SCHEMA' && kind !== 'PHASE') || tries === TRIES) throw this.#explained(move, error);
+        this.#cargos.clear();
       }
     }
   }

@@ -3,7 +3,6 @@ import { MoveInProgressError, MoveRefusedError, ShardedDrizzleError } from '../e
 import { jittered, pause } from '../execution/retry';
 import { slotOf } from '../placement/slots';
 import { bound, sql } from '../sql/tag';
-import { planCargo } from './carry';
 import { closeShard, retireShard } from './drain';
 import type { MoveIo } from './io';
 import { type MoveOutcome, Mover } from './mover';
@@ -17,6 +16,7 @@ import { Throttle } from './throttle';
 const LEASE_SECONDS = 6;
 const RENEW_MS = 2000;
 const MAX_TRIES = 3;
+const PROBES = 2;
 /** Keys that one move takes along by their records. */
 const KEYS_PER_MOVE = 500;
 
@@ -70,6 +70,7 @@ function renewing(io: MoveIo, id: number, driver: string): MoveIo {
 
 class JobRun {
   readonly #throttle = new Throttle();
+  #mover: Mover | undefined;
   /** Rows of each slot of the range that is being moved: counted once. */
   #sizes: { readonly key: string; readonly rows: ReadonlyMap<number, number> } | undefined;
 
@@ -180,7 +181,7 @@ class JobRun {
         bytes: done.bytes + (outcome?.bytes ?? 0),
         moves: done.moves + 1,
       };
-      await this.#throttle.after(outcome?.rows ?? 0, job.options);
+      await this.#paced(job, outcome, [from, to]);
     }
     return this.#advanced({ cursor: job.cursor + group.length, ...done });
   }
@@ -200,7 +201,7 @@ class JobRun {
     const [lo, hi] = [Math.max(next, owned.lo), Math.min(step.hi, owned.hi)];
     const last = await this.#lastSlot(job, { shard: from, keyspace, lo, hi }, to, spec);
     const outcome = await this.#move({ kind: 'slots', keyspace, lo, hi: last, from, to }, spec, []);
-    await this.#throttle.after(outcome?.rows ?? 0, job.options);
+    await this.#paced(job, outcome, [from, to]);
     return this.#advanced({ cursor: last + 1, ...countsOf(outcome) });
   }
 
@@ -209,16 +210,15 @@ class JobRun {
     const { io } = this;
     const key = `${job.at}:${range.hi}`;
     if (this.#sizes?.key !== key) {
-      const mover = new Mover(io, spec);
-      const [source, target] = await Promise.all([mover.schema(range.shard), mover.schema(to)]);
-      const cargo = planCargo(spec, range.keyspace, source, target);
+      this.#mover ??= new Mover(io, spec);
+      const cargo = await this.#mover.cargo(range.keyspace, range.shard, to);
       if (!(await noteKeys(io, range, cargo))) return range.hi;
       this.#sizes = { key, rows: await rowsPerSlot(io, range, cargo) };
     }
     let rows = 0;
     for (let slot = range.lo; slot <= range.hi; slot++) {
       rows += this.#sizes.rows.get(slot) ?? 0;
-      if (rows > job.options.rowsPerMove && slot > range.lo) return slot - 1;
+      if (rows > this.#throttle.rowsOf(job.options) && slot > range.lo) return slot - 1;
     }
     return range.hi;
   }
@@ -244,11 +244,23 @@ class JobRun {
       const target = to[Math.floor(job.cursor / KEYS_PER_MOVE) % to.length] as string;
       const [lo, hi] = [slots[0] as number, slots.at(-1) as number];
       const outcome = await this.#move({ kind: 'keys', keyspace, lo, hi, from, to: target }, spec, keys);
-      await this.#throttle.after(outcome?.rows ?? 0, job.options);
+      await this.#paced(job, outcome, [from, target]);
       return this.#advanced({ cursor: job.cursor + keys.length, ...countsOf(outcome) });
     }
     await collectOn(this.io, [from, ...to]);
     return this.#advanced({ at: job.at + 1, cursor: 0 });
+  }
+
+  /** Waits until the shards are as quick as they were. */
+  #paced({ options }: Job, outcome: MoveOutcome | undefined, shards: readonly string[]): Promise<void> {
+    return this.#throttle.after(outcome?.rows ?? 0, options, async () => {
+      const began = performance.now();
+      // More than once, as clocks of the runtime have steps of a millisecond.
+      for (let i = 0; i < PROBES; i++) {
+        await Promise.all(shards.map((shard) => this.io.run(shard, [bound(sql`select 1`)])));
+      }
+      return (performance.now() - began) / PROBES;
+    });
   }
 
   /** JOURNAL, then all the rest. Undefined where the rows are there already. */
@@ -295,7 +307,8 @@ class JobRun {
   }
 
   #drive(move: Move, spec: MoveSpec, keys: readonly string[]): Promise<MoveOutcome> {
-    return new Mover(this.io, spec).drive(move.id, keys);
+    this.#mover ??= new Mover(this.io, spec);
+    return this.#mover.drive(move.id, keys);
   }
 }
 

@@ -1,32 +1,57 @@
 import type { JobOptions } from '../catalog/journal';
 import { pause } from '../execution/retry';
 
-/** How much slower a move may be than the fastest of its kind before the next one waits as long as it took. */
+/** A shard is slow when a trivial question takes so many times, and so many milliseconds, longer than the fastest did. */
 const SLOWER = 2;
+const SLOWER_MS = 5;
+/** The fastest answer that is remembered grows by so much with each one, so that a lucky one is forgotten. */
+const FORGETS = 1.02;
+/** Rows of the first move. Twice as many with each one that leaves the shards quick, half as many with each that does not. */
+const FIRST_ROWS = 250;
+const LEAST_ROWS = 50;
+const FIRST_WAIT_MS = 25;
 const MAX_WAIT_MS = 5000;
+/** After each move it rests for so many times as long as that took: a shard has one thread, and it is in use. */
+const RESTS = 1;
 /** So that writes to all shards, which wait while a move is under way, get their turn. */
 const MIN_WAIT_MS = 20;
 
-/** Paces the moves of a job: at most so many rows a second, and less when a shard becomes slow. */
+/** Paces the moves of a job: at most so many rows a second, in moves so small, and with pauses so long, that shards stay quick. */
 export class Throttle {
   #began = Date.now();
-  /** The least time that a thousand rows have taken, in milliseconds. */
   #best = Number.POSITIVE_INFINITY;
+  #rows = FIRST_ROWS;
 
-  /** Called after each move; returns when the next one may begin. */
-  async after(rows: number, { rowsPerSecond }: JobOptions): Promise<void> {
+  /** How many rows the next move may have. */
+  rowsOf({ rowsPerMove }: Pick<JobOptions, 'rowsPerMove'>): number {
+    return Math.min(rowsPerMove, this.#rows);
+  }
+
+  /**
+   * Called after each move; returns when the next one may begin.
+   *
+   * @param probe How long the slower of both shards takes for a trivial question, in milliseconds.
+   */
+  async after(
+    rows: number,
+    { rowsPerSecond }: Pick<JobOptions, 'rowsPerSecond'>,
+    probe: () => Promise<number>,
+  ): Promise<void> {
     const tookMs = Date.now() - this.#began;
-    await pause(this.waitFor(rows, tookMs, rowsPerSecond));
+    const waitMs = Math.max(MIN_WAIT_MS, tookMs * RESTS, (rows * 1000) / rowsPerSecond - tookMs);
+    const deadline = Date.now() + Math.max(waitMs, MAX_WAIT_MS);
+    await pause(waitMs);
+    let wasSlow = false;
+    for (let each = FIRST_WAIT_MS; this.#isSlow(await probe()) && Date.now() < deadline; each *= 2) {
+      wasSlow = true;
+      await pause(each);
+    }
+    this.#rows = Math.max(LEAST_ROWS, wasSlow ? this.#rows / 2 : this.#rows * 2);
     this.#began = Date.now();
   }
 
-  /** How long to wait after a move of so many rows that took so long, in milliseconds. */
-  waitFor(rows: number, tookMs: number, rowsPerSecond: number): number {
-    // The steps of a move cost as much as some hundreds of rows.
-    const each = (tookMs * 1000) / (rows + 500);
-    this.#best = Math.min(this.#best, each);
-    const byRate = (rows * 1000) / rowsPerSecond - tookMs;
-    const byLoad = each > SLOWER * this.#best ? tookMs : 0;
-    return Math.min(Math.max(byRate, byLoad, MIN_WAIT_MS), Math.max(MAX_WAIT_MS, byRate));
+  #isSlow(tookMs: number): boolean {
+    this.#best = Math.min(this.#best * FORGETS, tookMs);
+    return tookMs > Math.max(SLOWER * this.#best, this.#best + SLOWER_MS);
   }
 }

@@ -24,8 +24,8 @@ const SCOPES = {
 
 describe.each([
   ['coordinator', ACCIDENTS],
-  // The programs are the same there: one accident of each kind tells whether their order is.
-  ['first D1', ['die after', 'stall before']],
+  // The programs are the same there: the hardest accident tells whether they are run in the same order.
+  ['first D1', ['stall before']],
 ] as const)('a mover that stops, the catalog in the %s', (place, accidents) => {
   let fleet: Fleet;
   /** What the rows must be: changed by every write that was acknowledged. */
@@ -140,6 +140,10 @@ describe.each([
     await Promise.race([mortal.stopped, ended]);
     const where = `${accident} call ${at}: ${mortal.calls[at]}`;
     try {
+      if (accident === 'lose answer') {
+        expect(await ended).toHaveProperty('value');
+        return await checkAfterwards();
+      }
       // A sleeper leaves the databases as one that died.
       if (accident.startsWith('die')) await checkMeanwhile();
       await fleet.catalog('update _shard_catalog_jobs set leased_until = 0');
@@ -147,7 +151,7 @@ describe.each([
       await checkAfterwards();
       mortal.wake();
       await ended;
-      if (accident.startsWith('stall')) await checkAfterwards();
+      if (accident === 'stall before') await checkAfterwards();
     } catch (error) {
       throw new Error(`After ${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
     }

@@ -2,11 +2,14 @@ import { InterceptedD1 } from './intercepted-d1';
 import type { Bindings } from './isolates';
 
 /**
- * What happens at one call of an isolate to the world. `die`: it never runs again, so that its later calls fail too. `stall`:
- * it sleeps, and wakes up when told to. `before`: the call has not been made; `after`: it has, and its answer is lost or late.
+ * What happens at one call of an isolate to the world.
+ *
+ * - `die before`, `die after`: it never runs again, so that its later calls fail too; the call has not been made, or it has
+ * - `stall before`: it sleeps, and makes the call when it is told to wake up, as if nothing had happened meanwhile
+ * - `lose answer`: the call has been made, its answer is lost on the way, and the isolate lives on
  */
-export type Accident = 'die before' | 'die after' | 'stall before' | 'stall after';
-export const ACCIDENTS: readonly Accident[] = ['die before', 'die after', 'stall before', 'stall after'];
+export type Accident = 'die before' | 'die after' | 'stall before' | 'lose answer';
+export const ACCIDENTS: readonly Accident[] = ['die before', 'die after', 'stall before', 'lose answer'];
 
 /** The bindings of an isolate that meets with an accident at one of its calls. */
 export class Mortal {
@@ -77,6 +80,10 @@ export class Mortal {
     if (this.#accident.endsWith('before')) {
       await this.#halt();
       return run();
+    }
+    if (this.#accident === 'lose answer') {
+      await run();
+      throw new Error('Network connection lost.');
     }
     try {
       return await run();

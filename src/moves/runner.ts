@@ -157,7 +157,7 @@ class JobRun {
     if (first === undefined) return this.#advanced({ at: job.at + 1, cursor: 0 });
     const slot = slotOf(first);
     if (keys.length === 1) {
-      const outcome = await this.#move({ kind: 'keys', keyspace, lo: slot, hi: slot, key: first, to }, spec, []);
+      const outcome = await this.#move(job, { kind: 'keys', keyspace, lo: slot, hi: slot, key: first, to }, spec, []);
       return this.#advanced({ cursor: 1, ...countsOf(outcome) });
     }
     const view = await this.io.catalog.map();
@@ -175,13 +175,12 @@ class JobRun {
       if (from === to) continue;
       const slots = own.map(slotOf);
       const request = { kind: 'keys' as const, keyspace, lo: Math.min(...slots), hi: Math.max(...slots), from, to };
-      const outcome = await this.#move(request, spec, own);
+      const outcome = await this.#move(job, request, spec, own);
       done = {
         rows: done.rows + (outcome?.rows ?? 0),
         bytes: done.bytes + (outcome?.bytes ?? 0),
         moves: done.moves + 1,
       };
-      await this.#paced(job, outcome, [from, to]);
     }
     return this.#advanced({ cursor: job.cursor + group.length, ...done });
   }
@@ -200,8 +199,7 @@ class JobRun {
     }
     const [lo, hi] = [Math.max(next, owned.lo), Math.min(step.hi, owned.hi)];
     const last = await this.#lastSlot(job, { shard: from, keyspace, lo, hi }, to, spec);
-    const outcome = await this.#move({ kind: 'slots', keyspace, lo, hi: last, from, to }, spec, []);
-    await this.#paced(job, outcome, [from, to]);
+    const outcome = await this.#move(job, { kind: 'slots', keyspace, lo, hi: last, from, to }, spec, []);
     return this.#advanced({ cursor: last + 1, ...countsOf(outcome) });
   }
 
@@ -243,8 +241,7 @@ class JobRun {
       const slots = rows.map((row) => Number(row.slot));
       const target = to[Math.floor(job.cursor / KEYS_PER_MOVE) % to.length] as string;
       const [lo, hi] = [slots[0] as number, slots.at(-1) as number];
-      const outcome = await this.#move({ kind: 'keys', keyspace, lo, hi, from, to: target }, spec, keys);
-      await this.#paced(job, outcome, [from, target]);
+      const outcome = await this.#move(job, { kind: 'keys', keyspace, lo, hi, from, to: target }, spec, keys);
       return this.#advanced({ cursor: job.cursor + keys.length, ...countsOf(outcome) });
     }
     await collectOn(this.io, [from, ...to]);
@@ -252,8 +249,8 @@ class JobRun {
   }
 
   /** Waits until the shards are as quick as they were. */
-  #paced({ options }: Job, outcome: MoveOutcome | undefined, shards: readonly string[]): Promise<void> {
-    return this.#throttle.after(outcome?.rows ?? 0, options, async () => {
+  #turn({ options }: Job, shards: readonly string[]): Promise<void> {
+    return this.#throttle.turn(options, async () => {
       const began = performance.now();
       // More than once, as clocks of the runtime have steps of a millisecond.
       for (let i = 0; i < PROBES; i++) {
@@ -265,13 +262,17 @@ class JobRun {
 
   /** JOURNAL, then all the rest. Undefined where the rows are there already. */
   async #move(
+    job: Job,
     request: Omit<MoveRequest, 'request' | 'job'>,
     spec: MoveSpec,
     keys: readonly string[],
   ): Promise<MoveOutcome | undefined> {
+    if (request.from !== undefined) await this.#turn(job, [request.from, request.to]);
+    const began = Date.now();
     for (let tries = 1; ; tries++) {
       const journaled = await this.#journal({ ...request, request: crypto.randomUUID(), job: this.id });
       const outcome = journaled && (await this.#drive(journaled, spec, keys));
+      if (outcome?.state === 'done') this.#throttle.moved(began, outcome.rows);
       if (outcome?.state !== 'aborted') return outcome;
       // Another process took this one for dead, and gave its move up.
       if (tries === MAX_TRIES)

@@ -18,7 +18,8 @@ const MIN_WAIT_MS = 20;
 
 /** Paces the moves of a job: at most so many rows a second, in moves so small, and with pauses so long, that shards stay quick. */
 export class Throttle {
-  #began = Date.now();
+  /** The last move: when it began and ended, and what it moved. */
+  #last: { readonly began: number; readonly ended: number; readonly rows: number } | undefined;
   #best = Number.POSITIVE_INFINITY;
   #rows = FIRST_ROWS;
 
@@ -27,27 +28,29 @@ export class Throttle {
     return Math.min(rowsPerMove, this.#rows);
   }
 
+  moved(began: number, rows: number): void {
+    this.#last = { began, ended: Date.now(), rows };
+  }
+
   /**
-   * Called after each move; returns when the next one may begin.
+   * Returns when the next move may begin; at once where there was none before.
    *
    * @param probe How long the slower of both shards takes for a trivial question, in milliseconds.
    */
-  async after(
-    rows: number,
-    { rowsPerSecond }: Pick<JobOptions, 'rowsPerSecond'>,
-    probe: () => Promise<number>,
-  ): Promise<void> {
-    const tookMs = Date.now() - this.#began;
-    const waitMs = Math.max(MIN_WAIT_MS, tookMs * RESTS, (rows * 1000) / rowsPerSecond - tookMs);
-    const deadline = Date.now() + Math.max(waitMs, MAX_WAIT_MS);
-    await pause(waitMs);
+  async turn({ rowsPerSecond }: Pick<JobOptions, 'rowsPerSecond'>, probe: () => Promise<number>): Promise<void> {
+    if (!this.#last) return;
+    const { began, ended, rows } = this.#last;
+    const byRate = (rows * 1000) / rowsPerSecond - (Date.now() - began);
+    const rest = Math.min((ended - began) * RESTS, MAX_WAIT_MS) - (Date.now() - ended);
+    await pause(Math.max(MIN_WAIT_MS, rest, byRate));
+    const deadline = Date.now() + MAX_WAIT_MS;
     let wasSlow = false;
     for (let each = FIRST_WAIT_MS; this.#isSlow(await probe()) && Date.now() < deadline; each *= 2) {
       wasSlow = true;
       await pause(each);
     }
     this.#rows = Math.max(LEAST_ROWS, wasSlow ? this.#rows / 2 : this.#rows * 2);
-    this.#began = Date.now();
+    this.#last = undefined;
   }
 
   #isSlow(tookMs: number): boolean {

@@ -54,7 +54,7 @@ describe('a move of much', () => {
     expect(await rowsOn('s0', 'select count(*) from items')).toEqual([[0]]);
   });
 
-  it('takes along slots with 3,000 keys in several tables', async () => {
+  it('takes along slots with 3,000 keys in several tables', { timeout: 20_000 }, async () => {
     const more = ['notes', 'tags'];
     const { db } = await loaded(
       [...ITEMS, ...more.map((table) => `create table ${table} (id integer primary key, k text, body)`)],

@@ -131,6 +131,8 @@ export interface JobOptions {
   /** Rows in one move, so that they are frozen for a short time. */
   readonly rowsPerMove: number;
   readonly rowsPerSecond: number;
+  /** For how long writers may have to wait for one move, in milliseconds. */
+  readonly frozenMs: number;
 }
 
 export interface JobRequest {

@@ -40,7 +40,7 @@ export async function driveJobs(catalog: Catalog, env: unknown): Promise<number 
   for (const move of open) {
     const job = await catalog.job(move.job);
     if (!job || job.state === 'running' || job.leasedUntil > Date.now()) continue;
-    await new Mover(io, readSpec(job.spec)).drive(move.id).catch(() => {});
+    await new Mover(io, readSpec(job.spec), job.options.frozenMs).drive(move.id).catch(() => {});
   }
   const left = (await catalog.jobs(0)).filter(({ state }) => state === 'running');
   if (left.length === 0 && (await catalog.moves(0)).length === 0) return undefined;

@@ -24,6 +24,8 @@ export interface JobSettings {
   rowsPerMove?: number;
   /** At most. Default 50,000. Less is moved while a shard is slow. */
   rowsPerSecond?: number;
+  /** A move that would keep writers waiting for longer, in milliseconds, is given up before it lands. Default 10,000. */
+  frozenMs?: number;
   /** Only plan: nothing is changed. */
   dryRun?: boolean;
   /** Return when the job is journaled; the coordinator runs it. */
@@ -47,7 +49,7 @@ export interface JobReport {
   readonly job?: JobStatus;
 }
 
-const DEFAULTS: JobOptions = { rowsPerMove: 1000, rowsPerSecond: 50_000 };
+const DEFAULTS: JobOptions = { rowsPerMove: 1000, rowsPerSecond: 50_000, frozenMs: 10_000 };
 /** A job's steps are one value of the catalog. */
 const MAX_KEYS = 20_000;
 
@@ -151,7 +153,7 @@ export class ClusterMoves {
       throw new MoveRefusedError(`The shard ${name} is ${state}: give the new database another name.`, { shard: name });
     const io = await this.io();
     const first = map.shards.find((shard) => shard.state === 'active')?.name as string;
-    const mover = new Mover(io, this.cluster.moveSpec());
+    const mover = new Mover(io, this.cluster.moveSpec(), DEFAULTS.frozenMs);
     // What cannot be copied is told before anything is written.
     planReferences(this.cluster.moveSpec(), await mover.schema(first), await mover.schema(name));
     return this.#run('add', [{ do: 'reference', to: name }]);
@@ -195,7 +197,7 @@ export class ClusterMoves {
     for (const move of await io.catalog.moves(0)) {
       const job = await io.catalog.job(move.job);
       if (job && job.state !== 'running' && job.leasedUntil <= now)
-        await new Mover(io, readSpec(job.spec)).drive(move.id);
+        await new Mover(io, readSpec(job.spec), job.options.frozenMs).drive(move.id);
     }
     return results;
   }
@@ -281,7 +283,7 @@ export class ClusterMoves {
     kind: JobKind,
     steps: readonly JobStep[],
     settings: JobSettings = {},
-    options = DEFAULTS,
+    options: JobOptions = DEFAULTS,
     totalRows = 0,
   ): Promise<JobStatus> {
     if (settings.background && this.cluster.controlShard !== undefined) {
@@ -308,10 +310,11 @@ export class ClusterMoves {
   }
 }
 
-function optionsOf({ rowsPerMove, rowsPerSecond }: JobSettings): JobOptions {
+function optionsOf({ rowsPerMove, rowsPerSecond, frozenMs }: JobSettings): JobOptions {
   const options = {
     rowsPerMove: rowsPerMove ?? DEFAULTS.rowsPerMove,
     rowsPerSecond: rowsPerSecond ?? DEFAULTS.rowsPerSecond,
+    frozenMs: frozenMs ?? DEFAULTS.frozenMs,
   };
   for (const [name, value] of Object.entries(options)) {
     if (!(Number.isInteger(value) && value > 0)) {

@@ -65,8 +65,18 @@ class Stager {
   }
 }
 
-/** COPY: everything in the frozen scope, from the source to the stage of this run on the target. */
-export async function copyScope(io: MoveIo, move: PlacedMove, cargo: Cargo, run: string): Promise<Copied> {
+/**
+ * COPY: everything in the frozen scope, from the source to the stage of this run on the target.
+ *
+ * @param checkTime Throws when it takes too long; called with what was copied so far.
+ */
+export async function copyScope(
+  io: MoveIo,
+  move: PlacedMove,
+  cargo: Cargo,
+  run: string,
+  checkTime: (rows: number, bytes: number) => void,
+): Promise<Copied> {
   const stager = new Stager((parts) =>
     io.run(move.to, stage(move, run, parts)).catch((error: unknown) => {
       if (!isTooLong(error)) throw error;
@@ -88,6 +98,7 @@ export async function copyScope(io: MoveIo, move: PlacedMove, cargo: Cargo, run:
       keys.push(...group);
       bytes += await copyRows(io, move, cargo, group, (table, rows) => {
         counts[table] = (counts[table] ?? 0) + rows.length;
+        checkTime(sumOf(counts), bytes);
         return stager.add((cargo.tables[table] as CarriedTable).name, rows);
       });
     }
@@ -96,8 +107,10 @@ export async function copyScope(io: MoveIo, move: PlacedMove, cargo: Cargo, run:
   }
   if (move.kind === 'slots') await copyRecords(io, move, stager);
   await stager.finish();
-  return { counts, rows: counts.reduce((sum, count) => sum + count, 0), bytes, keys };
+  return { counts, rows: sumOf(counts), bytes, keys };
 }
+
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
 /** The rows of some keys, in pages; the tables of a page are read together. Characters of all of them. */
 async function copyRows(

@@ -21,8 +21,6 @@ export interface MoveOutcome {
 
 /** A write to all shards that has died leaves a pin for 90 s. */
 const PINNED_MS = 100_000;
-/** Writers wait 10 s by default. A move that would hold them longer is given up before it lands. */
-const FROZEN_MS = 10_000;
 /** From so many rows on, landing is tried first, so that it cannot run into D1's own limit of 30 s. */
 const REHEARSED_ROWS = 20_000;
 /** How often a batch is made anew after the schema of a shard has changed, or the list of keys was lost. */
@@ -40,6 +38,8 @@ export class Mover {
   constructor(
     readonly io: MoveIo,
     readonly spec: MoveSpec,
+    /** A move that would hold writers longer is given up before it lands. */
+    readonly frozenMs: number,
   ) {}
 
   /**
@@ -147,7 +147,7 @@ export class Mover {
     if (frozen !== 'frozen') return frozen === 'closed' ? 'aborted' : (await this.#phases(move)).in;
     this.#tell(move, 'copy');
     this.#run = crypto.randomUUID();
-    const copied = await copyScope(io, move, cargo, this.#run);
+    const copied = await copyScope(io, move, cargo, this.#run, (rows, bytes) => this.#inTime(frozenAt, rows, bytes));
     this.#tell(move, 'check');
     await this.#check(move, cargo, copied, frozenAt);
     this.#tell(move, 'land');
@@ -210,13 +210,6 @@ export class Mover {
 
   /** RELEASE is tried on the source, and a large landing on the target: what has landed must be released. */
   async #check(move: PlacedMove, cargo: Cargo, { counts, rows, bytes }: Copied, frozenAt: number): Promise<void> {
-    const size = `${rows.toLocaleString('en')} rows of ${(bytes / 1e6).toFixed(1)} MB`;
-    const remedy = 'Move fewer slots at a time, or make the rows fewer.';
-    const inTime = () => {
-      if (Date.now() - frozenAt <= FROZEN_MS) return;
-      throw new MoveRefusedError(`${size} would be frozen for more than ${FROZEN_MS / 1000} s.`, { remedy });
-    };
-    inTime();
     await this.#rehearse(move.from, step.release(move, cargo, counts, true)).catch((error: unknown) => {
       throw refusedBy(move.from, 'does not let a row go', error) ?? error;
     });
@@ -228,7 +221,15 @@ export class Mover {
         },
       );
     }
-    inTime();
+    this.#inTime(frozenAt, rows, bytes);
+  }
+
+  #inTime(frozenAt: number, rows: number, bytes: number): void {
+    if (Date.now() - frozenAt <= this.frozenMs) return;
+    const size = `${rows.toLocaleString('en')} rows of ${(bytes / 1e6).toFixed(1)} MB`;
+    throw new MoveRefusedError(`${size} and what is left would be frozen for more than ${this.frozenMs} ms.`, {
+      remedy: 'Move fewer slots at a time, make the rows of the key fewer, or raise `frozenMs`.',
+    });
   }
 
   async #rehearse(shard: string, statements: ReturnType<typeof step.open>): Promise<void> {

@@ -88,7 +88,7 @@ class JobRun {
     const spec = readSpec(job.spec);
     try {
       for (const open of await catalog.moves(0)) {
-        if (open.job === this.id) await this.#advanced(countsOf(await this.#drive(open, spec, [])));
+        if (open.job === this.id) await this.#advanced(countsOf(await this.#drive(job, open, spec, [])));
       }
       const step = job.steps[job.at];
       if (!step) return await this.#advanced({ state: 'done', error: null });
@@ -208,8 +208,7 @@ class JobRun {
     const { io } = this;
     const key = `${job.at}:${range.hi}`;
     if (this.#sizes?.key !== key) {
-      this.#mover ??= new Mover(io, spec);
-      const cargo = await this.#mover.cargo(range.keyspace, range.shard, to);
+      const cargo = await this.#moverOf(job, spec).cargo(range.keyspace, range.shard, to);
       if (!(await noteKeys(io, range, cargo))) return range.hi;
       this.#sizes = { key, rows: await rowsPerSlot(io, range, cargo) };
     }
@@ -271,7 +270,7 @@ class JobRun {
     const began = Date.now();
     for (let tries = 1; ; tries++) {
       const journaled = await this.#journal({ ...request, request: crypto.randomUUID(), job: this.id });
-      const outcome = journaled && (await this.#drive(journaled, spec, keys));
+      const outcome = journaled && (await this.#drive(job, journaled, spec, keys));
       if (outcome?.state === 'done') this.#throttle.moved(began, outcome.rows);
       if (outcome?.state !== 'aborted') return outcome;
       // Another process took this one for dead, and gave its move up.
@@ -299,7 +298,7 @@ class JobRun {
     const job = jobId === this.id ? undefined : await catalog.job(jobId);
     if (!job || !(await catalog.leaseJob(job.id, this.options.driver, LEASE_SECONDS))) return false;
     try {
-      await new Mover(this.io, readSpec(job.spec)).drive(id);
+      await new Mover(this.io, readSpec(job.spec), job.options.frozenMs).drive(id);
       return true;
     } catch {
       // It stays as it is, and whoever owns it is told why.
@@ -307,9 +306,13 @@ class JobRun {
     }
   }
 
-  #drive(move: Move, spec: MoveSpec, keys: readonly string[]): Promise<MoveOutcome> {
-    this.#mover ??= new Mover(this.io, spec);
-    return this.#mover.drive(move.id, keys);
+  #moverOf({ options }: Job, spec: MoveSpec): Mover {
+    this.#mover ??= new Mover(this.io, spec, options.frozenMs);
+    return this.#mover;
+  }
+
+  #drive(job: Job, move: Move, spec: MoveSpec, keys: readonly string[]): Promise<MoveOutcome> {
+    return this.#moverOf(job, spec).drive(move.id, keys);
   }
 }
 

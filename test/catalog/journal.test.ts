@@ -130,7 +130,7 @@ describe.each(stores)('the journal in a %s', (_name, make) => {
       kind: 'slots',
       spec: '{}',
       steps: [{ do: 'retire', shard: 'a' }],
-      options: { rowsPerMove: 1, rowsPerSecond: 2 },
+      options: { rowsPerMove: 1, rowsPerSecond: 2, frozenMs: 3 },
       totalRows: 9,
     });
     expect(job).toMatchObject({ state: 'running', at: 0, steps: [{ do: 'retire', shard: 'a' }], totalRows: 9 });
@@ -162,7 +162,7 @@ describe.each(stores)('the journal in a %s', (_name, make) => {
       kind: 'drain',
       spec: '{}',
       steps: [],
-      options: { rowsPerMove: 1, rowsPerSecond: 1 },
+      options: { rowsPerMove: 1, rowsPerSecond: 1, frozenMs: 1 },
       totalRows: 0,
     });
     await catalog.confirm(['a', 'b', 'c'].map((shard) => ({ shard, keyspaces: ['default'] })));

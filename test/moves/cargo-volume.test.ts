@@ -81,6 +81,21 @@ describe('a move of much', () => {
     expect(await sums()).toEqual(before);
   });
 
+  it('gives up what would keep writers waiting for too long', async () => {
+    const { db } = await loaded(ITEMS, options);
+    await db.$cluster.moveSlots({ lo: 0, hi: 16383 }, 's0');
+    await on('s0', fill('items', 12_000, `i, 'key' || (i % 5), 'row ' || i`));
+    const before = await sumOf('s0');
+    const error = await refusalOf(db.$cluster.moveSlots({ lo: 0, hi: 16383 }, 's1', { frozenMs: 1 }));
+    expect(error).toMatchObject({
+      code: 'MOVE_REFUSED',
+      message: expect.stringContaining('frozen for more than 1 ms'),
+    });
+    expect(await sumOf('s0')).toEqual(before);
+    expect(await rowsOn('s1', 'select id from items')).toEqual([]);
+    await db.run(sql`update items set body = 'free' where k = 'key1'`);
+  });
+
   it.each([
     // The local D1 takes 8 MiB, more than the 2 MB that Cloudflare documents.
     ['a blob of 4.5 MB', 'randomblob(4500000)'],

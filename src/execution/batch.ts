@@ -9,9 +9,10 @@ import { mergeBroadcast, mergeInsert, mergeScatter, named } from './results';
 import type { Route } from './route';
 import { crossShard } from './route-write';
 import { demandOf, type Executor } from './run';
+import { writeSchema } from './schema-change';
 import type { ShardRows } from './shard-set';
 import { type Part, writeParts } from './write';
-import { withPins, writePinned, writeSchema } from './write-routes';
+import { withPins, writePinned } from './write-routes';
 
 interface Planned {
   readonly statement: BoundStatement;

@@ -7,6 +7,7 @@ import { type Cargo, planCargo } from './carry';
 import { type Copied, copyScope, findConflict } from './copy';
 import { type MoveIo, raisedBy } from './io';
 import type { Phase, PlacedMove } from './move-sql';
+import { explained, lacksParents, notOwner, refusedBy } from './refusals';
 import { noteKeys } from './scan';
 import { readSchemaStatements, type ShardSchema, schemaOf } from './schema';
 import type { MoveSpec } from './spec';
@@ -124,7 +125,7 @@ export class Mover {
       } catch (error) {
         const raised = raisedBy(error);
         const isStale = raised?.kind === 'SCHEMA' || raised?.kind === 'UNNOTED';
-        if (!isStale || tries === TRIES) throw this.#explained(move, error);
+        if (!isStale || tries === TRIES) throw explained(move, error);
         this.#cargos.clear();
       }
     }
@@ -303,7 +304,7 @@ export class Mover {
       } catch (error) {
         const kind = raisedBy(error)?.kind;
         // PHASE: it was released, and the answer was lost.
-        if ((kind !== 'SCHEMA' && kind !== 'PHASE') || tries === TRIES) throw this.#explained(move, error);
+        if ((kind !== 'SCHEMA' && kind !== 'PHASE') || tries === TRIES) throw explained(move, error);
         this.#cargos.clear();
       }
     }
@@ -324,7 +325,7 @@ export class Mover {
   async #abortUnlessLanded(move: PlacedMove, error: unknown): Promise<Phase> {
     const phase = await this.#abort(move, textOf(error));
     if (phase !== 'aborted') return phase;
-    throw this.#explained(move, error);
+    throw explained(move, error);
   }
 
   /** ABORT, target first: what has landed is not given up, as the phase says that comes back. */
@@ -338,61 +339,9 @@ export class Mover {
     return phase;
   }
 
-  #explained(move: PlacedMove, error: unknown): unknown {
-    const raised = raisedBy(error);
-    const table = raised?.said === undefined ? '' : unhex(raised.said);
-    switch (raised?.kind) {
-      case 'NOT_OWNER':
-        return notOwner(move);
-      case 'COUNT':
-        return new MoveRefusedError(
-          `The rows of ${table} changed while they were frozen, or ${move.to} has rows with these keys already: something writes past the router, or a trigger adds or drops rows.`,
-          { tables: [table], remedy: 'Run db.$cluster.verify().', cause: error },
-        );
-      case 'CHANGED':
-        return new MoveRefusedError(`Rows of ${table} did not arrive as they were: a trigger changes them.`, {
-          tables: [table],
-          remedy: "Write moveTriggers: { '<its name>': 'silent' } in the configuration.",
-          cause: error,
-        });
-      case 'KEPT':
-        return new MoveRefusedError(`Rows of ${table} did not leave ${move.from}: a trigger keeps them.`, {
-          tables: [table],
-          remedy: "Write moveTriggers: { '<its name>': 'silent' } in the configuration.",
-          cause: error,
-        });
-      case 'FOREIGN_KEY':
-        return lacksParents(move, error);
-      default:
-        return error;
-    }
-  }
-
   #tell({ id, keyspace, from, to }: Move, phase: string): void {
     this.io.onStep({ id: String(id), phase, keyspace, from: from ?? '', to });
   }
-}
-
-const notOwner = (move: PlacedMove): MoveRefusedError =>
-  new MoveRefusedError(
-    `${move.from} does not own what is to be moved to ${move.to}: the catalog and the shard disagree.`,
-    {
-      shard: move.from,
-      remedy: 'Run db.$cluster.verify().',
-    },
-  );
-
-const lacksParents = ({ to }: PlacedMove, cause: unknown): MoveRefusedError =>
-  new MoveRefusedError(`${to} lacks rows that the moved ones refer to by a foreign key.`, {
-    shard: to,
-    remedy: 'Are its reference tables complete? Insert what is missing, then move again.',
-    cause,
-  });
-
-/** What a shard says when one of its constraints or triggers is against the move. */
-function refusedBy(shard: string, what: string, error: unknown): MoveRefusedError | undefined {
-  const said = error instanceof Error ? /(?:D1_ERROR: )?(.*?): SQLITE_CONSTRAINT/s.exec(error.message)?.[1] : undefined;
-  return said === undefined ? undefined : new MoveRefusedError(`${shard} ${what}: ${said}.`, { shard, cause: error });
 }
 
 const outcomeOf = (move: Move | undefined): MoveOutcome => ({
@@ -402,6 +351,3 @@ const outcomeOf = (move: Move | undefined): MoveOutcome => ({
 });
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-const unhex = (digits: string): string =>
-  new TextDecoder().decode(Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)));

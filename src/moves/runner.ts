@@ -1,4 +1,4 @@
-import type { Job, JobStep, Journaled, Move, MoveRequest } from '../catalog/journal';
+import type { Job, JobStep, Move, MoveRequest } from '../catalog/journal';
 import { MoveInProgressError, MoveRefusedError, ShardedDrizzleError } from '../errors';
 import { jittered, pause } from '../execution/retry';
 import { slotOf } from '../placement/slots';
@@ -7,6 +7,7 @@ import { closeShard, retireShard } from './drain';
 import type { MoveIo } from './io';
 import { type MoveOutcome, Mover } from './mover';
 import { copyReferences } from './references';
+import { refusalOf } from './refusals';
 import { type NotedRange, noteKeys, rowsPerSlot, unnote } from './scan';
 import { type MoveSpec, readSpec } from './spec';
 import { collect } from './steps';
@@ -313,32 +314,6 @@ class JobRun {
 
   #drive(job: Job, move: Move, spec: MoveSpec, keys: readonly string[]): Promise<MoveOutcome> {
     return this.#moverOf(job, spec).drive(move.id, keys);
-  }
-}
-
-function refusalOf(request: MoveRequest, answer: Exclude<Journaled, { move: Move }>): ShardedDrizzleError {
-  const { to, lo, hi } = request;
-  switch (answer.refused) {
-    case 'locked':
-      return new MoveInProgressError(`Move ${answer.by.id} is under way in the slots ${lo} to ${hi}.`, {
-        remedy: 'Wait for it: db.$cluster.moves() shows how far it is.',
-      });
-    case 'held':
-      return new MoveInProgressError(`Moves are held off by: ${answer.by}.`, { remedy: 'Try again when it is done.' });
-    case 'target':
-      return new MoveRefusedError(
-        answer.state === undefined
-          ? `The cluster has no shard ${to}.`
-          : `The shard ${to} is ${answer.state}: nothing can be moved there.`,
-        {
-          shard: to,
-          ...(answer.state === 'adding' ? { remedy: `Call db.$cluster.addShard('${to}') first.` } : {}),
-        },
-      );
-    default:
-      return new MoveRefusedError(`Several shards own the slots ${lo} to ${hi}.`, {
-        remedy: 'Move the slots of one shard at a time.',
-      });
   }
 }
 

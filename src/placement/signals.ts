@@ -121,7 +121,7 @@ function readSignal(kind: string, said: string): Signal {
 }
 
 /** Hexadecimal, because SQLite and D1 put the text between quotes of their own. */
-function unhex(digits: string): string {
+export function unhex(digits: string): string {
   const bytes = digits.match(/../g) ?? [];
   return new TextDecoder().decode(Uint8Array.from(bytes, (pair) => Number.parseInt(pair, 16)));
 }

@@ -1,0 +1,85 @@
+import type { Journaled, Move, MoveRequest } from '../catalog/journal';
+import { MoveInProgressError, MoveRefusedError, type ShardedDrizzleError } from '../errors';
+import { unhex } from '../placement/signals';
+import { raisedBy } from './io';
+import type { PlacedMove } from './move-sql';
+
+/** What a step has raised, in words that say what to do; every other error as it is. */
+export function explained(move: PlacedMove, error: unknown): unknown {
+  const raised = raisedBy(error);
+  const table = raised?.said === undefined ? '' : unhex(raised.said);
+  switch (raised?.kind) {
+    case 'NOT_OWNER':
+      return notOwner(move);
+    case 'COUNT':
+      return new MoveRefusedError(
+        `The rows of ${table} changed while they were frozen, or ${move.to} has rows with these keys already: something writes past the router, or a trigger adds or drops rows.`,
+        { tables: [table], remedy: 'Run db.$cluster.verify().', cause: error },
+      );
+    case 'CHANGED':
+      return new MoveRefusedError(`Rows of ${table} did not arrive as they were: a trigger changes them.`, {
+        tables: [table],
+        remedy: "Write moveTriggers: { '<its name>': 'silent' } in the configuration.",
+        cause: error,
+      });
+    case 'KEPT':
+      return new MoveRefusedError(`Rows of ${table} did not leave ${move.from}: a trigger keeps them.`, {
+        tables: [table],
+        remedy: "Write moveTriggers: { '<its name>': 'silent' } in the configuration.",
+        cause: error,
+      });
+    case 'FOREIGN_KEY':
+      return lacksParents(move, error);
+    default:
+      return error;
+  }
+}
+
+export const notOwner = (move: PlacedMove): MoveRefusedError =>
+  new MoveRefusedError(
+    `${move.from} does not own what is to be moved to ${move.to}: the catalog and the shard disagree.`,
+    {
+      shard: move.from,
+      remedy: 'Run db.$cluster.verify().',
+    },
+  );
+
+export const lacksParents = ({ to }: PlacedMove, cause: unknown): MoveRefusedError =>
+  new MoveRefusedError(`${to} lacks rows that the moved ones refer to by a foreign key.`, {
+    shard: to,
+    remedy: 'Are its reference tables complete? Insert what is missing, then move again.',
+    cause,
+  });
+
+/** What a shard says when one of its constraints or triggers is against the move. */
+export function refusedBy(shard: string, what: string, error: unknown): MoveRefusedError | undefined {
+  const said = error instanceof Error ? /(?:D1_ERROR: )?(.*?): SQLITE_CONSTRAINT/s.exec(error.message)?.[1] : undefined;
+  return said === undefined ? undefined : new MoveRefusedError(`${shard} ${what}: ${said}.`, { shard, cause: error });
+}
+
+/** Why a move was not journaled. */
+export function refusalOf(request: MoveRequest, answer: Exclude<Journaled, { move: Move }>): ShardedDrizzleError {
+  const { to, lo, hi } = request;
+  switch (answer.refused) {
+    case 'locked':
+      return new MoveInProgressError(`Move ${answer.by.id} is under way in the slots ${lo} to ${hi}.`, {
+        remedy: 'Wait for it: db.$cluster.moves() shows how far it is.',
+      });
+    case 'held':
+      return new MoveInProgressError(`Moves are held off by: ${answer.by}.`, { remedy: 'Try again when it is done.' });
+    case 'target':
+      return new MoveRefusedError(
+        answer.state === undefined
+          ? `The cluster has no shard ${to}.`
+          : `The shard ${to} is ${answer.state}: nothing can be moved there.`,
+        {
+          shard: to,
+          ...(answer.state === 'adding' ? { remedy: `Call db.$cluster.addShard('${to}') first.` } : {}),
+        },
+      );
+    default:
+      return new MoveRefusedError(`Several shards own the slots ${lo} to ${hi}.`, {
+        remedy: 'Move the slots of one shard at a time.',
+      });
+  }
+}

@@ -1,4 +1,4 @@
-import { SLOTS, slotOf } from '../placement/slots';
+import { slotOf } from '../placement/slots';
 import type { BoundStatement } from '../sql/bound';
 import { bound, name, type Sql, sql } from '../sql/tag';
 import type { Cargo } from './carry';
@@ -132,6 +132,3 @@ export async function rowsPerSlot(io: MoveIo, range: NotedRange, { tables }: Car
   }
   return counts;
 }
-
-/** All slots there are. */
-export const ALL_SLOTS = { lo: 0, hi: SLOTS - 1 } as const;

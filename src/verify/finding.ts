@@ -9,18 +9,8 @@ export interface Finding {
    * - `keyless`: rows with a null or unusable shard key, which belong to no shard
    * - `unfinished`: a move, or a list of keys for one, that nobody is at work on
    * - `digest`: the digests do not add up, so that no scatter is answered: a shard was restored, or belongs to another cluster
-   * - `records`: placement records of keys without rows; they do no harm
    */
-  readonly kind:
-    | 'stray'
-    | 'duplicate'
-    | 'unreachable'
-    | 'slots'
-    | 'replica'
-    | 'keyless'
-    | 'unfinished'
-    | 'digest'
-    | 'records';
+  readonly kind: 'stray' | 'duplicate' | 'unreachable' | 'slots' | 'replica' | 'keyless' | 'unfinished' | 'digest';
   readonly shard: string;
   readonly message: string;
   readonly keyspace?: string;
@@ -42,7 +32,7 @@ export interface TableCount {
 }
 
 export interface VerifyReport {
-  /** Nothing was found that is not mended, apart from records without rows. */
+  /** Nothing was found that is not mended. */
   readonly ok: boolean;
   readonly findings: readonly Finding[];
   readonly tables: readonly TableCount[];
@@ -51,7 +41,7 @@ export interface VerifyReport {
 }
 
 export function reportOf(findings: readonly Finding[], tables: readonly TableCount[]): VerifyReport {
-  const open = findings.filter(({ repaired, kind }) => !repaired && kind !== 'records');
+  const open = findings.filter(({ repaired }) => !repaired);
   const lines = findings.map(
     ({ kind, shard, message, remedy, repaired }) =>
       `${repaired ? 'mended' : 'found '}  ${kind} on ${shard}: ${message}${remedy && !repaired ? ` ${remedy}` : ''}`,

@@ -1,4 +1,5 @@
 import type { MoveJournal } from './journal';
+import type { ReferenceJournal } from './reference-writes';
 
 /** A database of the cluster, as the catalog knows it. */
 export interface ShardInfo {
@@ -96,7 +97,7 @@ export interface Block {
  * All operations may be repeated after a lost answer: `open` and `confirm` change nothing the second time, `block` and
  * `sequence` at worst leave a gap.
  */
-export interface Catalog extends MoveJournal {
+export interface Catalog extends MoveJournal, ReferenceJournal {
   /**
    * Creates the cluster on first contact, registers shards and keyspaces that are new, takes over what is given otherwise
    * than before, and gives the view.

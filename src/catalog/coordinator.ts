@@ -6,7 +6,7 @@ import type { Program } from './program';
 import { CATALOG_TABLES } from './tables';
 
 /** Operations after which there may be something to do that outlives their caller. */
-const WAKES: ReadonlySet<string> = new Set(['startJob', 'journal', 'advanceJob', 'leaseJob']);
+const WAKES: ReadonlySet<string> = new Set(['startJob', 'journal', 'advanceJob', 'leaseJob', 'prepareWrite']);
 const WAKE_MS = 1000;
 
 type SqlRow = Record<string, SqlStorageValue>;

@@ -4,6 +4,7 @@ import { journalOperations } from './journal-programs';
 import { blockProgram, sequenceProgram } from './numbers';
 import { openProgram } from './open';
 import type { Program } from './program';
+import { referenceOperations } from './reference-writes';
 import { mapProgram } from './view';
 
 /** The arguments and the answer of each operation, as a program that either place of the catalog can run. */
@@ -23,6 +24,7 @@ export const OPERATIONS: Operations<Catalog> = {
   block: blockProgram,
   sequence: sequenceProgram,
   ...journalOperations,
+  ...referenceOperations,
 };
 
 const NAMES = Object.keys(OPERATIONS) as OperationName[];

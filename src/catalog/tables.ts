@@ -38,6 +38,12 @@ export const CATALOG_TABLES: readonly string[] = [
   `create index if not exists _shard_catalog_moves_open on _shard_catalog_moves (keyspace, lo, hi) where state = 'open'`,
   // What holds moves off: a migration.
   `create table if not exists _shard_catalog_holds (by text primary key, until integer not null) without rowid`,
+  // A write to the reference tables, until every shard has applied it. Its text may be longer than one value can be.
+  `create table if not exists _shard_catalog_writes (
+    id integer primary key autoincrement, request text not null unique, touched integer not null,
+    state text not null check (state in ('prepared', 'committed', 'aborted')))`,
+  `create table if not exists _shard_catalog_write_parts (
+    write integer, part integer, text text not null, primary key (write, part)) without rowid`,
   // `spec`, `steps` and `options` are JSON; `at` is the first step that is not done, `cursor` the first slot within it.
   `create table if not exists _shard_catalog_jobs (
     id integer primary key autoincrement, request text not null unique, kind text not null, spec text not null,

@@ -5,6 +5,7 @@ import { Doubt, type Refusal } from '../placement/signals';
 import type { Plan } from '../plan/plan';
 import { planTableCopy } from '../plan/plan-statement';
 import type { BoundStatement } from '../sql/bound';
+import { writeReference } from './reference-write';
 import { mergeBroadcast, mergeInsert, mergeScatter, named } from './results';
 import type { Route } from './route';
 import { crossShard } from './route-write';
@@ -12,7 +13,7 @@ import { demandOf, type Executor } from './run';
 import { writeSchema } from './schema-change';
 import type { ShardRows } from './shard-set';
 import { type Part, writeParts } from './write';
-import { withPins, writePinned } from './write-routes';
+import { writePinned } from './write-routes';
 
 interface Planned {
   readonly statement: BoundStatement;
@@ -241,14 +242,10 @@ function writeBatch(
   }
   const shards = parts.map(({ demand }) => demand.shard);
   const demandAt = (shard: string) => (parts[shards.indexOf(shard)] as Part).demand;
-  const exclusive = everywhere.some((route) => route.kind === 'broadcast' && route.same);
-  const pinning = { shards, demandAt, all: exclusive || routes.some((route) => route.all), exclusive };
-  return withPins(executor, attempt, pinning, tables, (pin) =>
-    writePinned(
-      executor,
-      pin,
-      parts.map(({ demand, statements }) => ({ demand: { ...demand, absent: [] }, statements })),
-      tables,
-    ),
-  );
+  const bare = parts.map(({ demand, statements }) => ({ demand: { ...demand, absent: [] }, statements }));
+  if (everywhere.some((route) => route.kind === 'broadcast' && route.same)) {
+    return writeReference(executor, attempt, bare, demandAt, tables);
+  }
+  const all = routes.some((route) => route.all);
+  return writePinned(executor, attempt, { parts: bare, demandAt, all }, tables);
 }

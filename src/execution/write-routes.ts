@@ -2,10 +2,11 @@ import { ShardKeyError, ShardQueryError } from '../errors';
 import type { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
 import { canonicalKey } from '../placement/key';
-import { type Pin, pinnedStatements, pinStatements, unpinStatement } from '../placement/pins';
+import { type Pin, pinnedStatements, pinStatements, unpinStatements } from '../placement/pins';
 import { joinRefusals, Refusal } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
 import { isBalanced } from './balance';
+import { writeReference } from './reference-write';
 import { joinResults, mergeBroadcast, mergeInsert } from './results';
 import { jittered, pause } from './retry';
 import type { BroadcastRoute, InsertRoute, TwoPhaseRoute } from './route';
@@ -216,67 +217,48 @@ export async function runBroadcast(
     return mergeBroadcast(route, await writeParts(shards, [only], noRehearsal(executor, tables)));
   }
   const demandAt = (shard: string) => spreadDemand(attempt, shard, route, true);
-  return withPins(
-    executor,
-    attempt,
-    { shards: names, demandAt, all: route.all || same, exclusive: same },
-    tables,
-    async (pin) => {
-      // The pin stands for what was checked when it was placed.
-      const parts = names.map((shard) => ({ demand: demandOf(attempt, shard, [], false), statements }));
-      return mergeBroadcast(route, await writePinned(executor, pin, parts, tables));
-    },
-  );
+  // Its pin stands for what was checked when that was placed.
+  const parts = names.map((shard) => ({ demand: demandOf(attempt, shard, [], false), statements }));
+  if (same) return mergeBroadcast(route, await writeReference(executor, attempt, parts, demandAt, tables));
+  const pinning = { parts, demandAt, all: route.all };
+  return mergeBroadcast(route, await writePinned(executor, attempt, pinning, tables));
 }
 
-/** The part of each shard, tried on all of them first, in the batch that gives up its pin. */
-export async function writePinned(
-  { shards, cluster }: Executor,
-  pin: Pin,
-  parts: readonly Part[],
-  tables: readonly string[],
-): Promise<ShardRows[][]> {
-  if (cluster.rehearseWrites) await rehearse(shards, parts, tables);
-  const pinned = parts.map(({ demand, statements }) => ({ demand, statements: pinnedStatements(pin, statements) }));
-  const results = resultsOf(await settleParts(shards, pinned, { tables }), tables);
-  return results.map((one) => one.slice(1, -1));
-}
-
-/** What pins are placed for. */
-export interface Pinning {
-  readonly shards: readonly string[];
+/** A write to several shards under pins. */
+export interface PinnedWrite {
+  readonly parts: readonly Part[];
   /** What is checked of a shard when its pin is placed. */
   readonly demandAt: (shard: string) => Demand;
   /** Rows of any key are written: the digests must add up. */
   readonly all: boolean;
-  readonly exclusive: boolean;
 }
 
-/** Holds a pin on every shard while `run` runs; takes those away that are left when it fails. */
-export async function withPins<T>(
+/**
+ * Holds a pin on every shard, tries the part of each on all of them, and then runs it in the batch that gives up its pin. Takes
+ * those away that are left when it fails.
+ */
+export async function writePinned(
   executor: Executor,
   attempt: Attempt,
-  { shards: names, demandAt, all, exclusive }: Pinning,
+  { parts, demandAt, all }: PinnedWrite,
   tables: readonly string[],
-  run: (pin: Pin) => Promise<T>,
-): Promise<T> {
-  const { shards } = executor;
-  const pin: Pin = { id: newPinId(), exclusive };
+): Promise<ShardRows[][]> {
+  const { shards, cluster } = executor;
+  const names = parts.map(({ demand }) => demand.shard);
+  const pin: Pin = { id: newPinId(), journaled: false };
   const purpose = { tables, write: false };
-  const place = (shard: string) => shards.guarded(demandAt(shard), pinStatements(pin), purpose);
   try {
-    const [first, ...others] = names as [string, ...string[]];
-    // Writers of the same rows everywhere queue up on the first shard, instead of each holding some.
-    const answers = exclusive
-      ? [await place(first), ...(await shards.askAll(others, place))]
-      : await shards.askAll(names, place);
-    if (all && !isBalanced(answers, attempt.base)) throw new Refusal(first, { kind: 'unbalanced' }, []);
-    return await run(pin);
+    const answers = await shards.askAll(names, (shard) => shards.guarded(demandAt(shard), pinStatements(pin), purpose));
+    if (all && !isBalanced(answers, attempt.base)) throw new Refusal(names[0] as string, { kind: 'unbalanced' }, []);
+    if (cluster.rehearseWrites) await rehearse(shards, parts, tables);
+    const pinned = parts.map(({ demand, statements }) => ({ demand, statements: pinnedStatements(pin, statements) }));
+    const results = resultsOf(await settleParts(shards, pinned, { tables }), tables);
+    return results.map((one) => one.slice(1, -1));
   } catch (error) {
     // Best effort: a pin that stays holds moves off until it expires.
     await shards.forEach(names, async (shard) => {
       try {
-        await shards.guarded(demandOf(attempt, shard, [], false), [unpinStatement(pin)], purpose);
+        await shards.guarded(demandOf(attempt, shard, [], false), unpinStatements(pin), purpose);
       } catch {
         // The error that is thrown says more.
       }

@@ -168,5 +168,5 @@ function outcomeOf(one: PartOutcome, tables: readonly string[]): ShardOutcome {
 }
 
 /** What RETURNING gave was changed. */
-const changesOf = (results: readonly ShardRows[]): number =>
+export const changesOf = (results: readonly ShardRows[]): number =>
   results.reduce((sum, { meta, rows }) => sum + Math.max(meta.changes, rows.length), 0);

@@ -1,4 +1,5 @@
 import type { Catalog } from '../catalog/catalog';
+import { REDO_AFTER_MS, redoStale } from '../execution/redo';
 import { publish } from '../telemetry/channels';
 import { type MoveIo, runOn } from './io';
 import { Mover } from './mover';
@@ -11,7 +12,8 @@ const SLICE_MS = 20_000;
 const AGAIN_MS = 2000;
 
 /**
- * Takes up running jobs that nobody is at work on, and moves that a job which has ended left open.
+ * Takes up running jobs that nobody is at work on, moves that a job which has ended left open, and a write to reference tables
+ * whose writer has died.
  *
  * @param env The bindings of the Worker: each database tells which shard it is.
  * @returns When to look again, in milliseconds of Unix time; undefined when there is nothing left to do.
@@ -20,7 +22,8 @@ export async function driveJobs(catalog: Catalog, env: unknown): Promise<number 
   const jobs = await catalog.jobs(0);
   const running = jobs.filter(({ state }) => state === 'running');
   const open = await catalog.moves(0);
-  if (running.length === 0 && open.length === 0) return undefined;
+  const write = await catalog.openWrite();
+  if (running.length === 0 && open.length === 0 && !write) return undefined;
   const view = await catalog.map();
   if (!view) return undefined;
   const { cluster } = view.map;
@@ -30,6 +33,7 @@ export async function driveJobs(catalog: Catalog, env: unknown): Promise<number 
     run: runOn(await findShards(env, cluster)),
     onStep: (event) => publish('move', () => event),
   };
+  if (write) await redoStale(io).catch(() => {});
   const driver = crypto.randomUUID();
   const until = Date.now() + SLICE_MS;
   for (const job of running) {
@@ -43,8 +47,10 @@ export async function driveJobs(catalog: Catalog, env: unknown): Promise<number 
     await new Mover(io, readSpec(job.spec), job.options.frozenMs).drive(move.id).catch(() => {});
   }
   const left = (await catalog.jobs(0)).filter(({ state }) => state === 'running');
-  if (left.length === 0 && (await catalog.moves(0)).length === 0) return undefined;
-  return Date.now() + (left.some(({ error }) => error === null) ? 0 : AGAIN_MS) + 100;
+  if (left.length > 0 || (await catalog.moves(0)).length > 0) {
+    return Date.now() + (left.some(({ error }) => error === null) ? 0 : AGAIN_MS) + 100;
+  }
+  return (await catalog.openWrite()) ? Date.now() + REDO_AFTER_MS : undefined;
 }
 
 /** The databases of a cluster among the bindings of a Worker, by what they themselves say. */

@@ -2,6 +2,7 @@ import type { ShardMap } from '../catalog/catalog';
 import type { Job, JobKind, JobOptions, JobStep, Move } from '../catalog/journal';
 import { ConfigError, MoveRefusedError } from '../errors';
 import type { ReadyCluster } from '../execution/cluster';
+import { redoStale } from '../execution/redo';
 import { clusterStats } from '../execution/stats';
 import { canonicalKey } from '../placement/key';
 import { SLOTS, slotOf } from '../placement/slots';
@@ -189,6 +190,7 @@ export class ClusterMoves {
       await io.catalog.advanceJob(id, { state: 'running' });
       return [await this.#drive(io, id, undefined)];
     }
+    await redoStale(io);
     const results: JobStatus[] = [];
     const now = Date.now();
     for (const job of await io.catalog.jobs(0)) {

@@ -1,12 +1,12 @@
 import type { Move } from '../catalog/journal';
 import { MoveConflictError, MoveRefusedError } from '../errors';
-import { jittered, pause } from '../execution/retry';
 import { slotOf } from '../placement/slots';
 import { bound, name, sql } from '../sql/tag';
 import { type Cargo, planCargo } from './carry';
 import { type Copied, copyScope, findConflict } from './copy';
 import { type MoveIo, raisedBy } from './io';
 import type { Phase, PlacedMove } from './move-sql';
+import { throughPins } from './pinned';
 import { explained, lacksParents, notOwner, refusedBy } from './refusals';
 import { noteKeys } from './scan';
 import { readSchemaStatements, type ShardSchema, schemaOf } from './schema';
@@ -20,8 +20,6 @@ export interface MoveOutcome {
   readonly bytes: number;
 }
 
-/** A write to all shards that has died leaves a pin for 90 s. */
-const PINNED_MS = 100_000;
 /** From so many rows on, landing is tried first, so that it cannot run into D1's own limit of 30 s. */
 const REHEARSED_ROWS = 20_000;
 /** How often a batch is made anew after the schema of a shard has changed, or the list of keys was lost. */
@@ -195,18 +193,12 @@ export class Mover {
 
   /** OPEN and FREEZE wait for writes to all shards that are under way. */
   async #enter(shard: string, id: number, statements: ReturnType<typeof step.open>): Promise<Phase> {
-    const deadline = Date.now() + PINNED_MS;
-    for (let round = 1; ; round++) {
-      try {
-        const rows = (await this.io.run(shard, statements)).at(-1);
-        return (rows?.[0]?.phase ?? null) as Phase;
-      } catch (error) {
-        if (raisedBy(error)?.kind !== 'PINNED' || Date.now() > deadline) throw error;
-        // Writes to all shards that come without pause would keep the move out for ever: new ones wait for it now.
-        await this.io.run(shard, step.takeTurn(id));
-        await pause(jittered(10, round, 100));
-      }
-    }
+    return throughPins(
+      this.io,
+      async () => ((await this.io.run(shard, statements)).at(-1)?.[0]?.phase ?? null) as Phase,
+      // Writes to all shards that come without pause would keep the move out for ever: new ones wait for it now.
+      () => this.io.run(shard, step.takeTurn(id)),
+    );
   }
 
   /** RELEASE is tried on the source, and a large landing on the target: what has landed must be released. */

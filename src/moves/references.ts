@@ -1,18 +1,17 @@
 import { MoveInProgressError, MoveRefusedError } from '../errors';
-import { jittered, pause } from '../execution/retry';
 import { sameName } from '../layout/table';
 import { bound, joinSql, name, raw, type Sql, sql } from '../sql/tag';
 import { type Cargo, type CarriedTable, planReferences } from './carry';
 import { type MoveIo, raisedBy } from './io';
 import { checkLanded, createTriggers, dropTriggers, hexName } from './landing';
 import { checkIdentity, raising } from './move-sql';
+import { throughPins } from './pinned';
 import { columnList, isLastPage, type PagedRow, pageStatement, rowValues, valueAtPlace } from './rows';
 import { readSchemaStatements, type ShardSchema, schemaOf } from './schema';
 import type { MoveSpec } from './spec';
 
 /** A copier that has died holds writes to the reference tables up for no longer than this. */
 const COPY_SECONDS = 30;
-const PINNED_MS = 100_000;
 
 /** A mark on both shards under which writes to the reference tables wait. */
 interface Mark {
@@ -149,20 +148,11 @@ async function placeMark(io: MoveIo, shard: string, { id }: Mark): Promise<void>
     sql`insert into _shard_moves (id, side, phase, expires) values (${id}, 'copy', 'copying', unixepoch() + ${COPY_SECONDS})
       on conflict do nothing`,
   ].map(bound);
-  const deadline = Date.now() + PINNED_MS;
-  for (let round = 1; ; round++) {
-    try {
-      await io.run(shard, statements);
-      return;
-    } catch (error) {
-      if (raisedBy(error)?.kind !== 'PINNED') throw error;
-      if (Date.now() > deadline) {
-        throw new MoveInProgressError(`Writes to all shards kept ${shard} from copying its reference tables.`, {
-          shard,
-        });
-      }
-      await pause(jittered(10, round, 250));
-    }
+  try {
+    await throughPins(io, () => io.run(shard, statements));
+  } catch (error) {
+    if (raisedBy(error)?.kind !== 'PINNED') throw error;
+    throw new MoveInProgressError(`Writes to all shards kept ${shard} from copying its reference tables.`, { shard });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ShardMap } from '../catalog/catalog';
+import { decodeParts, REDO_AFTER_MS, redoStale } from '../execution/redo';
 import { pause } from '../execution/retry';
 import { type CarriedTable, carriedTables, placements } from '../moves/carry';
 import { type MoveIo, raisedBy } from '../moves/io';
@@ -39,7 +40,10 @@ class Verifier {
   async run(): Promise<VerifyReport> {
     const map = await this.#map();
     const names = map.shards.filter(({ state }) => state !== 'retired').map((shard) => shard.name);
-    if (this.repair) await collectOn(this.io, names);
+    if (this.repair) {
+      await redoStale(this.io);
+      await collectOn(this.io, names);
+    }
     await this.#unfinished();
     await this.#digests(names);
     await this.#slots(map, names);
@@ -67,6 +71,17 @@ class Verifier {
   }
 
   async #unfinished(): Promise<void> {
+    const write = await this.io.catalog.openWrite();
+    if (write && write.idleMs >= REDO_AFTER_MS) {
+      this.#found({
+        kind: 'unfinished',
+        shard: decodeParts(write.parts)
+          .map(({ shard }) => shard)
+          .join(', '),
+        message: `a write to tables that are whole on every shard stopped while it was ${write.state}.`,
+        remedy: 'Run db.$cluster.resume().',
+      });
+    }
     for (const move of await this.io.catalog.moves(0)) {
       const job = await this.io.catalog.job(move.job);
       if (job && job.leasedUntil > Date.now()) continue;

@@ -1,12 +1,12 @@
 import { env } from 'cloudflare:workers';
 import { eq, inArray, sql } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { PlaceKey, Strategy } from '../../src';
+import { type PlaceKey, type Strategy, shardedDrizzle } from '../../src';
 import { type Calls, Fleet, type Isolate, PLACES } from '../support/isolates';
 import { hashOwner } from '../support/owner';
 import { runEverywhere } from '../support/seed';
 import { MAX_SHARDS, shards } from '../support/shards';
-import { type Database, keysOf, migrated, open, orders, posts, tickets, users } from './fixture';
+import { type Database, keysOf, migrated, open, orders, posts, schema, tables, tickets, users } from './fixture';
 
 /** Round trips to databases, calls to the catalog, operations on KV. */
 type Numbers = readonly [d1: number, catalog: number, kvReads: number, kvWrites: number];
@@ -187,6 +187,14 @@ describe.each(PLACES)('calls, the catalog in the %s', (place) => {
       expect(counts).toEqual([...Array(63).fill([1, 0, 0, 0]), [1, 1, 0, 0]]);
       const begun = fleet.isolate();
       expect(await cost(begun, () => open(begun).insert(posts).values({ userId: 'a' }))).toEqual([1, 1, 1, 0]);
+    });
+
+    it('a write to a replicated table is journaled, decided and struck out in the catalog', async () => {
+      const isolate = fleet.isolate();
+      const replicated = { ...tables, tickets: { replicated: true } } as const;
+      const db = shardedDrizzle({ ...isolate.config, schema, tables: replicated });
+      await db.insert(tickets).values({ id: 1, title: 'first' });
+      expect(await cost(isolate, () => db.update(tickets).set({ title: 'second' }))).toEqual([9, 3, 0, 0]);
     });
 
     it('a hint that KV has lost costs a round trip and a write, once', async () => {

@@ -41,7 +41,15 @@ export function openIsolate(): { readonly state: IsolateState; readonly route: (
   const request = { shards: [], keyspaces: [] };
   const never = () => Promise.reject(new Error('nothing is asked'));
   const catalog = catalogThrough(never);
-  const resolver = new Resolver({ state, catalog, store: undefined, request, enrol: (view) => Promise.resolve(view) });
+  const resolver = new Resolver({
+    state,
+    catalog,
+    store: undefined,
+    request,
+    survey: (known) => Promise.resolve(known),
+    adopt: () => Promise.resolve(),
+    enrol: (view) => Promise.resolve(view),
+  });
   const parts = { resolver, isBound: () => true, looksUp: () => false, claim: () => undefined };
   return {
     state,

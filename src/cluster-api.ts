@@ -1,3 +1,4 @@
+import { type AdoptionReport, type AdoptSettings, ClusterAdoption } from './adoption/cluster-adoption';
 import type { Move } from './catalog/journal';
 import type { ReadyCluster } from './execution/cluster';
 import { type ClusterStats, clusterStats } from './execution/stats';
@@ -95,6 +96,17 @@ export interface ClusterApi<TShard extends string = string> {
    * @throws ShardQueryError when a shard does not answer.
    */
   verify(settings?: VerifySettings): Promise<VerifyReport>;
+  /**
+   * Scans databases that came with rows to the end: until then a key without a record is looked for in each of them. Goes on
+   * where another one has stopped. Undefined when there is nothing to scan. The coordinator's alarm does the same by itself;
+   * without one, call it in `ctx.waitUntil`, from a cron trigger, or a terminal.
+   *
+   * @example
+   * ctx.waitUntil(db.$cluster.adopt());
+   */
+  adopt(settings?: AdoptSettings): Promise<JobStatus | undefined>;
+  /** What is left to scan, and the keys that two databases came with. */
+  adoption(): Promise<AdoptionReport>;
   /** Moves that are open, and the last 20 that ended; the newest first. */
   moves(): Promise<readonly Move[]>;
   /** Jobs that are running or paused, and the last 20 that ended; the newest first. */
@@ -127,6 +139,8 @@ export function clusterApi<TShard extends string>(cluster: ReadyCluster): Cluste
     rebalance: (settings = {}) => moves.rebalance(settings),
     drain: (shard, settings = {}) => moves.drain(shard, settings),
     verify: async (settings = {}) => verify(await moves.io(), cluster.moveSpec(), settings),
+    adopt: (settings = {}) => new ClusterAdoption(cluster, moves).adopt(settings),
+    adoption: () => new ClusterAdoption(cluster, moves).report(),
     moves: () => moves.moves(),
     jobs: () => moves.jobs(),
     pause: (job) => moves.pause(job),

@@ -106,6 +106,15 @@ export interface ShardedConfig<
   /** How long a statement waits for rows that are being moved, in milliseconds. Default 10,000. */
   moveTimeout?: number;
   /**
+   * How a keyspace begins whose rows databases of `shards` came with. They answer from the first query on, whatever this says.
+   *
+   * - `own`: the one database that has rows gets all slots; nothing is looked up or stored for a key. `db.$cluster.rebalance()`
+   *   spreads them later. An error where several databases have rows
+   * - `records`: the slots are spread over all databases, and a record for each key says where it is
+   * - `auto` (default): `own` where one database has rows, `records` where several have
+   */
+  adopt?: 'auto' | 'own' | 'records';
+  /**
    * What becomes of your triggers when rows are moved: `fire` runs them for the rows that leave one database and arrive in
    * another (full-text tables and counters need that), `silent` does not (logs). One answer for all, or one for each
    * trigger by its name. A move of tables with a trigger that has no answer is refused.

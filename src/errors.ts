@@ -205,6 +205,19 @@ export class MoveInProgressError extends ShardedDrizzleError {
   }
 }
 
+/**
+ * Two databases came with rows that cannot both be right: of one key, or of a table that is whole on every shard. Nothing was
+ * written, and no row was changed.
+ */
+export class AdoptionConflictError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('ADOPTION_CONFLICT', message, {
+      remedy: 'db.$cluster.adoption() lists the conflicts, and what can be done about each.',
+      ...details,
+    });
+  }
+}
+
 /** Rows cannot be moved safely, or not now; the message says why. Nothing was changed. */
 export class MoveRefusedError extends ShardedDrizzleError {
   constructor(message: string, details?: ErrorDetails) {

@@ -1,7 +1,10 @@
+export type { AdoptionReport, AdoptSettings } from './adoption/cluster-adoption';
+export type { AdoptionConflict } from './catalog/adoptions';
 export type { Job, JobKind, JobOptions, JobState, JobStep, Move } from './catalog/journal';
 export type { ClusterApi, ShardStatus } from './cluster-api';
 export type { Limits, QueryEvent, ShardedConfig, ShardLocation, TableRule, TableRules } from './config';
 export {
+  AdoptionConflictError,
   ConfigError,
   CrossShardBatchError,
   type ErrorDetails,

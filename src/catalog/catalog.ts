@@ -1,3 +1,4 @@
+import type { AdoptionJournal } from './adoptions';
 import type { MoveJournal } from './journal';
 import type { ReferenceJournal } from './reference-writes';
 
@@ -28,6 +29,15 @@ export interface KeyspaceMap {
   directory: boolean;
   /** Every slot exactly once, in order. */
   ranges: SlotRange[];
+  /** Databases that came with rows, and whose keys were not all found yet. */
+  adopting?: Adoption[];
+}
+
+/** A database that came with rows of a keyspace. */
+export interface Adoption {
+  /** Later ones have higher ids. */
+  id: number;
+  shard: string;
 }
 
 /** A snapshot of the catalog: plain JSON, fit for one KV value. */
@@ -56,7 +66,7 @@ export interface Enrolment {
   /** Shards that take no new keys any more: they are being emptied, or have left. */
   closed: string[];
   /** The keyspaces that it has not been told of, each with its slot ranges (both ends included; may be empty). */
-  keyspaces: { name: string; ranges: [lo: number, hi: number][] }[];
+  keyspaces: { name: string; ranges: [lo: number, hi: number][]; adopting?: Adoption[] }[];
 }
 
 /** What one look at the catalog shows. */
@@ -68,9 +78,16 @@ export interface CatalogView {
 
 /** What a configuration says about the cluster. */
 export interface OpenRequest {
-  /** `weight` lies between 0.001 and 100,000; a new shard's is 1 unless given. */
-  shards: { name: string; region?: string; weight?: number }[];
-  keyspaces: { name: string; strategy: string }[];
+  /**
+   * `weight` lies between 0.001 and 100,000; a new shard's is 1 unless given. `lacksReference`: at first contact others have
+   * rows of the reference tables, and this one has not.
+   */
+  shards: { name: string; region?: string; weight?: number; lacksReference?: boolean }[];
+  /**
+   * Of a new keyspace, `owner` gets all slots. `adopts`: the shards that have rows of it already; what is known of a shard and
+   * a keyspace both stays.
+   */
+  keyspaces: { name: string; strategy: string; owner?: string; adopts?: string[] }[];
   /**
    * There are tables that are whole on every shard, so a new shard must get their rows before it may own anything.
    *
@@ -83,6 +100,8 @@ export interface OpenRequest {
 export interface Enrolled {
   shard: string;
   keyspaces: string[];
+  /** The last of their adoptions that it was told of. */
+  adoption?: number;
 }
 
 /** Consecutive numbers, both ends included. */
@@ -97,7 +116,7 @@ export interface Block {
  * All operations may be repeated after a lost answer: `open` and `confirm` change nothing the second time, `block` and
  * `sequence` at worst leave a gap.
  */
-export interface Catalog extends MoveJournal, ReferenceJournal {
+export interface Catalog extends MoveJournal, ReferenceJournal, AdoptionJournal {
   /**
    * Creates the cluster on first contact, registers shards and keyspaces that are new, takes over what is given otherwise
    * than before, and gives the view.

@@ -8,14 +8,15 @@ shards.state = 'adding' and shards.awaits_reference = 0
 
 /** `Catalog.confirm`. One JSON parameter however many shards, as in `openProgram`. */
 export function confirmProgram(done: readonly Enrolled[]): Program<CatalogView> {
-  const pairs = JSON.stringify(done.map(({ shard, keyspaces }) => [shard, keyspaces]));
+  const pairs = JSON.stringify(done.map(({ shard, keyspaces, adoption = 0 }) => [shard, keyspaces, adoption]));
   return changeProgram([
     {
-      sql: `insert into _shard_catalog_enrolled (shard, keyspace)
-        select given.value ->> 0, told.value from json_each(?1) as given, json_each(given.value, '$[1]') as told
+      sql: `insert into _shard_catalog_enrolled (shard, keyspace, adoption)
+        select given.value ->> 0, told.value, given.value ->> 2
+        from json_each(?1) as given, json_each(given.value, '$[1]') as told
         where given.value ->> 0 in (select name from _shard_catalog_shards)
           and told.value in (select name from _shard_catalog_keyspaces)
-        on conflict do nothing`,
+        on conflict do update set adoption = excluded.adoption where excluded.adoption > adoption`,
       params: [pairs],
     },
     {

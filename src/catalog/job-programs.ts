@@ -43,11 +43,12 @@ export const jobOperations: Operations<JobOperations> = {
     read: ([rows = []]) => rows.map(readJob),
     whenEmpty: { answer: [] },
   }),
-  advanceJob: (id, { at, cursor, state, error, rows = 0, bytes = 0, moves = 0 }) => ({
+  advanceJob: (id, { at, cursor, place, state, error, rows = 0, bytes = 0, moves = 0 }) => ({
     statements: [
       statement(
         // `error` may be set to null, so that what is left out has to be told apart.
         `update _shard_catalog_jobs set at = coalesce(cast(?2 as integer), at), cursor = coalesce(cast(?3 as integer), cursor),
+            place = case when ?2 is null then coalesce(?10, place) else ?10 end,
             state = coalesce(?4, state), error = case ?5 when 'keep' then error else ?6 end,
             rows = rows + cast(?7 as integer), bytes = bytes + cast(?8 as integer), moves = moves + cast(?9 as integer),
             finished = case when ?4 in ('done', 'cancelled', 'failed') then ${NOW_MS} else finished end
@@ -61,6 +62,7 @@ export const jobOperations: Operations<JobOperations> = {
         String(rows),
         String(bytes),
         String(moves),
+        textOf(place),
       ),
       statement(JOB, String(id)),
     ],

@@ -29,6 +29,7 @@ function journalProgram({ request, job, kind, keyspace, lo, hi, key, from, to }:
           from (select min(shard) as owner, count(distinct shard) as owners from _shard_catalog_slots where ${MEETS})
           where owners = 1 and (?6 = 'keys' or (owner <> ?8 and owner = coalesce(?9, owner)))
             and not exists (select 1 from _shard_catalog_holds)
+            and not exists (select 1 from _shard_catalog_adoptions where keyspace = ?1 and done = 0)
             and not exists (select 1 from _shard_catalog_moves where state = 'open' and ${MEETS})
             and 'active' is (select state from _shard_catalog_shards where name = ?8)
           on conflict do nothing`,
@@ -37,6 +38,10 @@ function journalProgram({ request, job, kind, keyspace, lo, hi, key, from, to }:
       statement(`select ${MOVE_COLUMNS} from _shard_catalog_moves m where m.request = ?1`, request),
       statement(`select ${MOVE_COLUMNS} from _shard_catalog_moves m where m.state = 'open' and ${MEETS}`, ...range),
       statement('select by from _shard_catalog_holds'),
+      statement(
+        'select 1 as adopting from _shard_catalog_adoptions where keyspace = ?1 and done = 0 limit 1',
+        keyspace,
+      ),
       statement(`select (select state from _shard_catalog_shards where name = ?1) as state`, to),
       statement(
         `select count(distinct shard) as owners, min(shard) as owner from _shard_catalog_slots where ${MEETS}`,
@@ -44,9 +49,10 @@ function journalProgram({ request, job, kind, keyspace, lo, hi, key, from, to }:
       ),
     ],
     read: (results: readonly (readonly Row[])[]): Journaled => {
-      const [, , [made] = [], [locked] = [], [held] = [], [target] = [], [owned] = []] = results;
+      const [, , [made] = [], [locked] = [], [held] = [], [adopting] = [], [target] = [], [owned] = []] = results;
       if (made) return { move: readMove(made) };
       if (held) return { refused: 'held', by: String(held.by) };
+      if (adopting) return { refused: 'adopting' };
       if (target?.state !== 'active')
         return { refused: 'target', state: (target?.state ?? undefined) as ShardInfo['state'] | undefined };
       if (locked) return { refused: 'locked', by: readMove(locked) };

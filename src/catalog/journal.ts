@@ -61,6 +61,8 @@ export type Journaled =
   | { readonly move: Move }
   /** Another move has locked one of the slots. */
   | { readonly refused: 'locked'; readonly by: Move }
+  /** Rows of the keyspace that databases came with were not all found yet. */
+  | { readonly refused: 'adopting' }
   /** Moves are held off, by a migration for instance. */
   | { readonly refused: 'held'; readonly by: string }
   /** The target is not `active`; undefined: the catalog does not know it. */
@@ -95,9 +97,11 @@ export type JobStep =
   | { readonly do: 'close'; readonly shard: string }
   /** The reference tables' rows, to a shard that is `adding`, which then becomes active. */
   | { readonly do: 'reference'; readonly to: string }
-  | { readonly do: 'retire'; readonly shard: string };
+  | { readonly do: 'retire'; readonly shard: string }
+  /** The keys that a database came with. */
+  | { readonly do: 'adopt'; readonly keyspace: string; readonly shard: string };
 
-export type JobKind = 'reassign' | 'slots' | 'rebalance' | 'drain' | 'add';
+export type JobKind = 'reassign' | 'slots' | 'rebalance' | 'drain' | 'add' | 'adopt';
 export type JobState = 'running' | 'paused' | 'done' | 'cancelled' | 'failed';
 
 /** Work on the cluster that may take hours, and outlives whoever began it. */
@@ -112,6 +116,8 @@ export interface Job {
   readonly at: number;
   /** Within that step: the first slot that is not done. */
   readonly cursor: number;
+  /** Within that step, where a number does not do; null at its beginning. */
+  readonly place: string | null;
   readonly options: JobOptions;
   /** What has been moved so far. */
   readonly rows: number;
@@ -146,8 +152,10 @@ export interface JobRequest {
 
 /** What changes in a job. What is left out stays. */
 export interface JobProgress {
+  /** The place begins anew with it. */
   readonly at?: number;
   readonly cursor?: number;
+  readonly place?: string;
   readonly state?: JobState;
   readonly error?: string | null;
   /** Added to what it has. */

@@ -34,6 +34,7 @@ export const readJob = (row: Row): Job => ({
   steps: JSON.parse(String(row.steps)) as JobStep[],
   at: Number(row.at),
   cursor: Number(row.cursor),
+  place: textOf(row.place),
   options: JSON.parse(String(row.options)) as JobOptions,
   rows: Number(row.rows),
   bytes: Number(row.bytes),

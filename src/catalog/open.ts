@@ -34,8 +34,8 @@ where known.name = given.value ->> 0 and ${SHARD_DIFFERS}`;
 const REGISTER_SHARDS = `
 insert into _shard_catalog_shards (name, region, weight, state, join_weight, awaits_reference)
 select
-  value ->> 0, value ->> 1, coalesce(value ->> 2, 1), iif(late, 'adding', 'active'),
-  iif(late, max(random() & ${2 ** 52 - 1}, 1), 0), late and cast(?2 as integer)
+  value ->> 0, value ->> 1, coalesce(value ->> 2, 1), iif(late or value ->> 3, 'adding', 'active'),
+  iif(late, max(random() & ${2 ** 52 - 1}, 1), 0), value ->> 3 or late and cast(?2 as integer)
 from json_each(?1), (select epoch > 1 as late from _shard_catalog_cluster)
 where true order by key
 on conflict do nothing`;
@@ -45,6 +45,21 @@ insert into _shard_catalog_keyspaces (name, strategy, directory)
 select value ->> 0, value ->> 1, value ->> 1 <> 'hash' from json_each(?1) where true
 on conflict do update set strategy = excluded.strategy, directory = max(directory, excluded.directory)
   where strategy <> excluded.strategy`;
+
+/** Runs before shards and keyspaces are registered: what is known of both was looked at before. */
+const REGISTER_ADOPTIONS = `
+insert into _shard_catalog_adoptions (keyspace, shard)
+select given.value ->> 0, adopts.value from json_each(?1) as given, json_each(given.value, '$[3]') as adopts
+where not exists (select 1 from _shard_catalog_keyspaces where name = given.value ->> 0)
+  or not exists (select 1 from _shard_catalog_shards where name = adopts.value)
+on conflict do nothing`;
+
+/** A new keyspace whose rows are all in one database begins there. */
+const GIVE_TO_OWNERS = `
+insert into _shard_catalog_slots (keyspace, lo, hi, shard)
+select value ->> 0, 0, ${SLOTS - 1}, value ->> 2 from json_each(?1)
+where value ->> 2 in (select name from _shard_catalog_shards where state = 'active')
+  and not exists (select 1 from _shard_catalog_slots where keyspace = value ->> 0)`;
 
 /**
  * Cuts the slots of every keyspace that has none into one range per active shard. Range i begins at
@@ -79,15 +94,24 @@ where not exists (select 1 from _shard_catalog_slots where keyspace = name)`;
 export function openProgram(request: OpenRequest): Program<CatalogView> {
   checkOpenRequest(request);
   const shards = JSON.stringify(
-    request.shards.map(({ name, region, weight }) => [name, region ?? null, weight ?? null]),
+    request.shards.map(({ name, region, weight, lacksReference = false }) => [
+      name,
+      region ?? null,
+      weight ?? null,
+      lacksReference ? 1 : 0,
+    ]),
   );
-  const keyspaces = JSON.stringify(request.keyspaces.map(({ name, strategy }) => [name, strategy]));
+  const keyspaces = JSON.stringify(
+    request.keyspaces.map(({ name, strategy, owner, adopts = [] }) => [name, strategy, owner ?? null, adopts]),
+  );
   return changeProgram([
     { sql: CREATE_CLUSTER, params: [] },
     { sql: COUNT_EPOCH, params: [shards, keyspaces] },
+    { sql: REGISTER_ADOPTIONS, params: [keyspaces] },
     { sql: UPDATE_SHARDS, params: [shards] },
     { sql: REGISTER_SHARDS, params: [shards, request.referenceTables ? '1' : '0'] },
     { sql: REGISTER_KEYSPACES, params: [keyspaces] },
+    { sql: GIVE_TO_OWNERS, params: [keyspaces] },
     { sql: SPREAD_NEW_KEYSPACES, params: [] },
     { sql: REFUSE_UNSPREAD, params: [] },
   ]);

@@ -1,3 +1,4 @@
+import { adoptionOperations } from './adoptions';
 import type { Catalog } from './catalog';
 import { confirmProgram } from './confirm';
 import { journalOperations } from './journal-programs';
@@ -25,6 +26,7 @@ export const OPERATIONS: Operations<Catalog> = {
   sequence: sequenceProgram,
   ...journalOperations,
   ...referenceOperations,
+  ...adoptionOperations,
 };
 
 const NAMES = Object.keys(OPERATIONS) as OperationName[];

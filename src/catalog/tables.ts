@@ -15,10 +15,18 @@ export const CATALOG_TABLES: readonly string[] = [
   // `directory` is sticky: keys that a strategy has put elsewhere stay there when the strategy changes.
   `create table if not exists _shard_catalog_keyspaces (
     name text primary key, strategy text not null, directory integer not null default 0) without rowid`,
-  // The shards that were told of a keyspace. What is missing here is pending, so that neither a new shard nor a new
-  // keyspace has to add rows for the other.
+  // Databases that came with rows of a keyspace, until each key of theirs was found: see `adoption/`. What is pending of it has
+  // `done` 0; an id never comes back.
+  `create table if not exists _shard_catalog_adoptions (
+    id integer primary key autoincrement, keyspace text not null, shard text not null, done integer not null default 0,
+    unique (keyspace, shard))`,
+  // Keys that two databases came with. Nobody can tell which rows are the right ones.
+  `create table if not exists _shard_catalog_conflicts (
+    keyspace text, key text, shards text not null, primary key (keyspace, key)) without rowid`,
+  // The shards that were told of a keyspace, and of its adoptions up to this one. What is missing here is pending, so that
+  // neither a new shard nor a new keyspace has to add rows for the other.
   `create table if not exists _shard_catalog_enrolled (
-    shard text, keyspace text, primary key (shard, keyspace)) without rowid`,
+    shard text, keyspace text, adoption integer not null default 0, primary key (shard, keyspace)) without rowid`,
   `create table if not exists _shard_catalog_slots (
     keyspace text, lo integer, hi integer not null, shard text not null,
     primary key (keyspace, lo), check (lo between 0 and hi and hi < 16384)) without rowid`,
@@ -47,7 +55,7 @@ export const CATALOG_TABLES: readonly string[] = [
   // `spec`, `steps` and `options` are JSON; `at` is the first step that is not done, `cursor` the first slot within it.
   `create table if not exists _shard_catalog_jobs (
     id integer primary key autoincrement, request text not null unique, kind text not null, spec text not null,
-    steps text not null, options text not null, at integer not null default 0, cursor integer not null default 0,
+    steps text not null, options text not null, at integer not null default 0, cursor integer not null default 0, place text,
     state text not null default 'running' check (state in ('running', 'paused', 'done', 'cancelled', 'failed')),
     rows integer not null default 0, bytes integer not null default 0, moves integer not null default 0,
     total_rows integer not null default 0, started integer not null, finished integer, error text,

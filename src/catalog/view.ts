@@ -1,15 +1,22 @@
 import type { CatalogView, Enrolment, KeyspaceMap, ShardInfo, ShardMap, SlotRange } from './catalog';
 import type { Program, Row, Statement } from './program';
 
+/** The last adoption of a keyspace that is not done; 0 for none. */
+function lastAdoption(keyspace: string): string {
+  return `coalesce((select max(id) from _shard_catalog_adoptions where keyspace = ${keyspace} and done = 0), 0)`;
+}
+
 /** Of a row of shards and a row of keyspaces, under these names: the shard has not been told of the keyspace. */
 export const NOT_ENROLLED = `not exists (
-  select 1 from _shard_catalog_enrolled where shard = shards.name and keyspace = keyspaces.name)`;
+  select 1 from _shard_catalog_enrolled where shard = shards.name and keyspace = keyspaces.name
+    and adoption >= ${lastAdoption('keyspaces.name')})`;
 
 const READ_VIEW: readonly Statement[] = [
   'select id, epoch, base from _shard_catalog_cluster',
   'select name, region, weight, state, join_weight from _shard_catalog_shards order by position',
   'select name, strategy, directory from _shard_catalog_keyspaces order by name',
   'select keyspace, lo, hi, shard from _shard_catalog_slots order by keyspace, lo',
+  'select id, keyspace, shard from _shard_catalog_adoptions where done = 0 order by id',
   `select shards.name as shard, shards.join_weight as weight, keyspaces.name as keyspace
     from _shard_catalog_shards as shards cross join _shard_catalog_keyspaces as keyspaces
     where shards.state <> 'retired' and ${NOT_ENROLLED} order by shards.position, keyspaces.name`,
@@ -35,10 +42,14 @@ export function changeProgram(changes: readonly Statement[]): Program<CatalogVie
 }
 
 function readView(results: readonly (readonly Row[])[]): CatalogView | undefined {
-  const [[cluster] = [], shards = [], keyspaces = [], slots = [], pairs = []] = results;
+  const [[cluster] = [], shards = [], keyspaces = [], slots = [], adoptions = [], pairs = []] = results;
   if (!cluster) return undefined;
   const maps = new Map(keyspaces.map((row) => [String(row.name), readKeyspace(row)]));
   for (const row of slots) maps.get(String(row.keyspace))?.ranges.push(readRange(row));
+  for (const { id, keyspace, shard } of adoptions) {
+    const known = maps.get(String(keyspace));
+    if (known) known.adopting = [...(known.adopting ?? []), { id: Number(id), shard: String(shard) }];
+  }
   const map: ShardMap = {
     cluster: String(cluster.id),
     epoch: Number(cluster.epoch),
@@ -81,7 +92,12 @@ function readPending(pairs: readonly Row[], { shards, keyspaces }: ShardMap): En
       enrolment = { shard, weight: Number(pair.weight), anchor: first.name, closed, keyspaces: [] };
       enrolments.set(shard, enrolment);
     }
-    enrolment.keyspaces.push({ name, ranges: owned.get(name)?.get(shard) ?? [] });
+    const adopting = keyspaces[name]?.adopting;
+    enrolment.keyspaces.push({
+      name,
+      ranges: owned.get(name)?.get(shard) ?? [],
+      ...(adopting ? { adopting } : {}),
+    });
   }
   return [...enrolments.values()];
 }

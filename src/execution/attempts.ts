@@ -1,7 +1,7 @@
 import { MoveInProgressError, type ShardedDrizzleError, StaleRouteError } from '../errors';
 import type { Attempt } from '../placement/attempt';
 import type { PlacedKey } from '../placement/guard';
-import { Doubt, Refusal } from '../placement/signals';
+import { type AdoptionSource, Doubt, Refusal } from '../placement/signals';
 import type { RetryReason, Telemetry } from '../telemetry/counters';
 import { noteRetry } from './observe';
 import { jittered, pause } from './retry';
@@ -18,6 +18,12 @@ export interface Patience {
   readonly telemetry: Telemetry;
   /** Asks the shards of keys whether they own them: a Refusal says that they do not. */
   readonly verify: (attempt: Attempt, keys: readonly PlacedKey[]) => Promise<unknown>;
+  /** Looks into databases that came with rows, and gives the try after that. */
+  readonly probe: (
+    attempt: Attempt,
+    keys: readonly PlacedKey[],
+    sources: readonly AdoptionSource[],
+  ) => Promise<Attempt>;
   /** Told of a shard to which another one has sent us. */
   readonly onMoved: (shard: string) => void;
 }
@@ -30,7 +36,7 @@ export interface Patience {
  */
 export async function untilAccepted<T>(
   first: Attempt,
-  { moveTimeoutMs, telemetry, onMoved, verify }: Patience,
+  { moveTimeoutMs, telemetry, onMoved, verify, probe }: Patience,
   tables: readonly string[],
   run: (attempt: Attempt) => Promise<T>,
 ): Promise<T> {
@@ -63,11 +69,26 @@ export async function untilAccepted<T>(
       if (waitedMs > 0) await pause(waitedMs);
       noteRetry(telemetry, { shard, reason: reasonOf(signal.kind), attempt: follows + waits, waitedMs });
       if (isWait) follows = 0;
+      if (signal.kind === 'adopting') {
+        attempt = await probed(probe(attempt, error.keys, signal.sources), attempt);
+        continue;
+      }
       // A replica may be behind, of what was moved away or to it.
       for (const name of signal.kind === 'moved' ? signal.keys.map(({ to }) => to) : [shard]) onMoved(name);
       // While a move is being closed, its addresses lead further than the map, which the catalog has after that.
       attempt = await attempt.next(error, isWait ? waits % 2 === 0 && signal.kind !== 'busy' : follows > 2);
     }
+  }
+}
+
+/** What is refused while databases are looked into is asked again by the newest map. */
+async function probed(probing: Promise<Attempt>, attempt: Attempt): Promise<Attempt> {
+  try {
+    return await probing;
+  } catch (error) {
+    if (error instanceof Doubt) throw error.error;
+    if (error instanceof Refusal) return attempt.next(error, true);
+    throw error;
   }
 }
 

@@ -34,7 +34,7 @@ export function claimerFor(executor: Executor, keyspace: string): ClaimKeys | un
 }
 
 /** The user's tables of a database. Those that cannot be used through the router hold no rows that it has placed. */
-async function tablesOf(executor: Executor, shard: string, names: readonly string[]): Promise<Table[]> {
+export async function tablesOf(executor: Executor, shard: string, names: readonly string[]): Promise<Table[]> {
   const { layout } = executor.cluster.planner;
   const tables: Table[] = [];
   for (const name of names) {

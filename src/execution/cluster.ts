@@ -1,3 +1,5 @@
+import { SCAN_OPTIONS, startAdoption } from '../adoption/job';
+import { withAdoptions } from '../adoption/survey';
 import type { Catalog, OpenRequest } from '../catalog/catalog';
 import { coordinatorCatalog } from '../catalog/coordinator-client';
 import { d1Catalog } from '../catalog/d1-catalog';
@@ -70,6 +72,14 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     catalog,
     store,
     request,
+    survey: (known, view) =>
+      withAdoptions(known, view, specOf(layout, config.moveTriggers), config.adopt ?? 'auto', (shard, statements) =>
+        shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, async (client) => {
+          const results = await client.batch<Record<string, unknown>>(statements.map((one) => prepare(client, one)));
+          return results.map((result) => result.results);
+        }),
+      ),
+    adopt: (map) => startAdoption(catalog, map, specOf(layout, config.moveTriggers), SCAN_OPTIONS),
     enrol: (view) =>
       enrolPending(
         view,

@@ -113,7 +113,12 @@ async function undo(
 ): Promise<void> {
   const { catalog } = cluster.resolver;
   if ((await catalog.decideWrite(id, 'aborted')) === 'committed') return;
-  await shards.forEach(names, bar);
+  await shards.forEach(names, (shard) =>
+    bar(shard).catch((error: unknown) => {
+      // A database that is not this shard has no pin either.
+      if (!(error instanceof Refusal && error.signal.kind === 'identity')) throw error;
+    }),
+  );
   await catalog.endWrite(id);
 }
 

@@ -8,12 +8,13 @@ import type { Strategies } from '../placement/strategy-config';
 import type { Plan } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
 import type { Telemetry } from '../telemetry/counters';
-import { untilAccepted } from './attempts';
+import { type Patience, untilAccepted } from './attempts';
 import { askBalanced } from './balance';
 import { claimerFor } from './claiming';
 import { type GatherLimits, gather } from './gather';
 import type { Numbers } from './numbers';
 import type { Planner } from './planner';
+import { probeSources } from './probe';
 import { mergeScatter, named } from './results';
 import { type Route, type RouteContext, routeRead, type ScatterRoute, type SingleRoute, type Spread } from './route';
 import { routeEvery, routeInsert, routeWrite } from './route-write';
@@ -60,7 +61,8 @@ export class Executor {
   /** Runs something again with another placement as long as shards refuse; what they refuse has run nothing. */
   async accepted<T>(tables: readonly string[], run: (attempt: Attempt) => Promise<T>): Promise<T> {
     const verify = (attempt: Attempt, keys: readonly PlacedKey[]) => this.#verify(attempt, keys, tables);
-    const patience = { ...this.cluster, onMoved: this.onMoved, verify };
+    const probe: Patience['probe'] = (attempt, keys, sources) => probeSources(this, attempt, keys, sources);
+    const patience = { ...this.cluster, onMoved: this.onMoved, verify, probe };
     for (let tries = 1; ; tries++) {
       const attempt = await this.attempt(true);
       try {

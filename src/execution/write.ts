@@ -6,7 +6,7 @@ import {
   StaleRouteError,
   UnknownOutcomeError,
 } from '../errors';
-import { arriveStatement } from '../placement/claims';
+import { arriveStatement, memoStatement } from '../placement/claims';
 import type { Demand } from '../placement/guard';
 import { Refusal } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
@@ -43,9 +43,13 @@ export function guardedWrite(
   statements: readonly BoundStatement[],
 ): { readonly statements: readonly BoundStatement[]; readonly skip: number } {
   const arriving = write ? own.filter((key) => key.known !== undefined) : [];
-  return arriving.length === 0
-    ? { statements, skip: 0 }
-    : { statements: [arriveStatement(arriving), ...statements], skip: 1 };
+  const probed = write ? own.filter((key) => key.probed !== undefined) : [];
+  if (arriving.length + probed.length === 0) return { statements, skip: 0 };
+  const before = [
+    ...(arriving.length > 0 ? [arriveStatement(arriving)] : []),
+    ...(probed.length > 0 ? [memoStatement(probed)] : []),
+  ];
+  return { statements: [...before, ...statements], skip: before.length };
 }
 
 /**

@@ -184,11 +184,11 @@ export class ClusterMoves {
   }
 
   /** Goes on with one job, or with all whose driver has stopped; ends the moves that they have left. */
-  async resume(id?: number): Promise<JobStatus[]> {
+  async resume(id?: number, onProgress?: JobSettings['onProgress']): Promise<JobStatus[]> {
     const io = await this.io();
     if (id !== undefined) {
       await io.catalog.advanceJob(id, { state: 'running' });
-      return [await this.#drive(io, id, undefined)];
+      return [await this.#drive(io, id, onProgress)];
     }
     await redoStale(io);
     const results: JobStatus[] = [];

@@ -77,6 +77,11 @@ export function refusalOf(request: MoveRequest, answer: Exclude<Journaled, { mov
           ...(answer.state === 'adding' ? { remedy: `Call db.$cluster.addShard('${to}') first.` } : {}),
         },
       );
+    case 'adopting':
+      return new MoveRefusedError(
+        `The keys that databases came with were not all found yet in the keyspace ${request.keyspace}.`,
+        { remedy: 'Wait for db.$cluster.adopt(); db.$cluster.jobs() shows how far it is.' },
+      );
     default:
       return new MoveRefusedError(`Several shards own the slots ${lo} to ${hi}.`, {
         remedy: 'Move the slots of one shard at a time.',

@@ -1,3 +1,4 @@
+import { adoptStep } from '../adoption/job';
 import type { Job, JobStep, Move, MoveRequest } from '../catalog/journal';
 import { MoveInProgressError, MoveRefusedError, ShardedDrizzleError } from '../errors';
 import { jittered, pause } from '../execution/retry';
@@ -131,6 +132,8 @@ class JobRun {
         return this.#moveRecords(job, step, spec);
       case 'reference':
         return this.#reference(job, step, spec);
+      case 'adopt':
+        return this.#advanced(await adoptStep(this.io, spec, job, step));
       case 'close':
         await closeShard(this.io, step.shard);
         return this.#advanced({ at: job.at + 1, cursor: 0 });

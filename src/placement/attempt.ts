@@ -1,5 +1,6 @@
 import { MissingShardError, StaleRouteError } from '../errors';
 import { hasListeners, publish, type RouteEvent } from '../telemetry/channels';
+import { CONFLICT, conflictOf } from './conflict';
 import { MOVED_BY, type PlacedKey } from './guard';
 import { MAX_BULK_KEYS } from './hint-store';
 import type { Placement } from './placement';
@@ -44,6 +45,8 @@ export class Attempt implements Placement {
   /** Tables that rows of the statement got ids of the sequence for, over all tries. */
   readonly numbered: Set<string>;
   readonly #sent: ReadonlyMap<string, Sent>;
+  /** Keys that no database came with, as far as the adoption of this id. */
+  readonly #probed: ReadonlyMap<string, number>;
   #bound: readonly string[] | undefined;
   #writes = 0;
 
@@ -53,8 +56,10 @@ export class Attempt implements Placement {
     sent: ReadonlyMap<string, Sent> = new Map(),
     numbered: Set<string> = new Set(),
     name: string = newName(),
+    probed: ReadonlyMap<string, number> = new Map(),
   ) {
     this.name = name;
+    this.#probed = probed;
     this.numbered = numbered;
     this.versions = parts.resolver.state.versions;
     this.#sent = sent;
@@ -144,6 +149,37 @@ export class Attempt implements Placement {
     return this.routing.shards;
   }
 
+  /** The last adoption whose databases were looked into for this key, if any was. */
+  probed(keyspace: string, key: string): number | undefined {
+    return this.#probed.size > 0 ? this.#probed.get(sentKey(keyspace, key)) : undefined;
+  }
+
+  /**
+   * The next try after databases that came with rows were looked into.
+   *
+   * @param found The shards that have the keys; of all others it is known that none has them.
+   */
+  async afterProbe(
+    keys: readonly PlacedKey[],
+    found: ReadonlyMap<PlacedKey, string>,
+    adoption: number,
+  ): Promise<Attempt> {
+    const sent = new Map(this.#sent);
+    const probed = new Map(this.#probed);
+    for (const key of keys) {
+      const at = sentKey(key.keyspace, key.key);
+      const shard = found.get(key);
+      if (shard === undefined) {
+        probed.set(at, adoption);
+        continue;
+      }
+      sent.set(at, { to: shard, known: undefined });
+      this.remember(key.keyspace, key.key, shard, key.slot);
+    }
+    const routing = await this.parts.resolver.map();
+    return new Attempt(this.parts, routing, sent, this.numbered, this.name, probed);
+  }
+
   #known(keyspace: string, key: string): PlacedKey | undefined {
     if (this.#sent.size > 0) {
       const sent = this.#sent.get(sentKey(keyspace, key));
@@ -170,7 +206,9 @@ export class Attempt implements Placement {
 
   #atHome(keyspace: string, key: string): PlacedKey {
     const slot = slotOf(key);
-    return { keyspace, key, slot, shard: this.homeOf(keyspace, slot) };
+    const probed = this.probed(keyspace, key);
+    const shard = this.homeOf(keyspace, slot);
+    return probed === undefined ? { keyspace, key, slot, shard } : { keyspace, key, slot, shard, probed };
   }
 
   async #lookUp(keyspace: string, placed: PlacedKey[], unknown: readonly number[]): Promise<PlacedKey[]> {
@@ -237,7 +275,7 @@ export class Attempt implements Placement {
         if (key) this.#follow(key, moved, routing, sent, fromCatalog);
       }
     }
-    return new Attempt(this.parts, routing, sent, this.numbered, this.name);
+    return new Attempt(this.parts, routing, sent, this.numbered, this.name, this.#probed);
   }
 
   #follow(
@@ -250,6 +288,7 @@ export class Attempt implements Placement {
     const { state } = this.parts.resolver;
     const at = sentKey(keyspace, key);
     if (version !== undefined) state.learnVersion(shard, version);
+    if (to === CONFLICT) throw conflictOf(keyspace, key);
     if (by === MOVED_BY.home) {
       // Only home's word is so fresh that a shard without a record may be believed to own the key.
       sent.set(at, { to, known: this.versions.get(to) ?? 0 });
@@ -266,7 +305,8 @@ export class Attempt implements Placement {
 
   /** The same with the map as the catalog has it. */
   async refreshed(): Promise<Attempt> {
-    return new Attempt(this.parts, await this.parts.resolver.refresh(), this.#sent, this.numbered, this.name);
+    const { parts, numbered, name } = this;
+    return new Attempt(parts, await parts.resolver.refresh(), this.#sent, numbered, name, this.#probed);
   }
 
   #forget(keys: readonly PlacedKey[], sent: Map<string, Sent>): boolean {

@@ -3,6 +3,7 @@ import type { Table } from '../layout/table';
 import type { BoundStatement } from '../sql/bound';
 import type { Attempt } from './attempt';
 import { type Claim, claimStatements, type KeyColumn, readTableList } from './claims';
+import { CONFLICT, conflictOf } from './conflict';
 import type { PlacedKey } from './guard';
 import type { Point } from './regions';
 import { slotOf } from './slots';
@@ -49,7 +50,15 @@ export class Claimer {
     for (const [i, key] of keys.entries()) {
       const slot = slotOf(key);
       const shard = attempt.homeOf(keyspace, slot);
-      const claim = { keyspace, key, slot, shard, wanted: wanted[i] as string };
+      const probed = attempt.probed(keyspace, key);
+      const claim: Claim = {
+        keyspace,
+        key,
+        slot,
+        shard,
+        wanted: wanted[i] as string,
+        ...(probed === undefined ? {} : { probed }),
+      };
       const list = homes.get(shard);
       if (list) list.push(claim);
       else homes.set(shard, [claim]);
@@ -80,7 +89,9 @@ export class Claimer {
         const statements = claimStatements({ cluster, shard: home }, keyspace, claims, columns, list);
         const { last } = await this.parts.run(home, claims, statements);
         return claims.map(({ key, slot }, i) => {
-          const shard = attempt.bound(String(last[i]?.at));
+          const at = String(last[i]?.at);
+          if (at === CONFLICT) throw conflictOf(keyspace, key);
+          const shard = attempt.bound(at);
           attempt.remember(keyspace, key, shard, slot);
           const known = attempt.versions.get(shard) ?? 0;
           return shard === home ? { keyspace, key, slot, shard } : { keyspace, key, slot, shard, known };
@@ -108,7 +119,7 @@ const turnsOf = (blocks: readonly Block[]): number[] =>
   blocks.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, i) => from + i));
 
 /** The shard-key columns of all tables of a keyspace. */
-function keyColumns(tables: readonly Table[], keyspace: string): KeyColumn[] {
+export function keyColumns(tables: readonly Table[], keyspace: string): KeyColumn[] {
   return tables.flatMap(({ name, placement }) =>
     placement.kind === 'sharded' && placement.keyspace === keyspace
       ? [{ table: name, column: placement.key.name }]

@@ -1,6 +1,8 @@
 import type { BoundStatement } from '../sql/bound';
 import { quoteName } from '../sql/tokens';
 import {
+  ADOPTING,
+  adopting,
   BUSY,
   FROM_IDENTITY,
   frozen,
@@ -25,14 +27,14 @@ export interface KeyColumn {
 }
 
 /** An AND of conditions as a tree: as a chain, a hundred of them would be deeper than D1 lets an expression be. */
-function allTrue(conditions: readonly string[]): string {
+export function allTrue(conditions: readonly string[]): string {
   if (conditions.length < 2) return conditions[0] ?? 'true';
   const half = conditions.length >> 1;
   return `(${allTrue(conditions.slice(0, half))} and ${allTrue(conditions.slice(half))})`;
 }
 
 /** The user's tables of a database, in one text: a claim must look into all of them. */
-const TABLE_LIST = `(select group_concat(name, char(10)) from (select name from pragma_table_list
+export const TABLE_LIST = `(select group_concat(name, char(10)) from (select name from pragma_table_list
   where schema = 'main' and type = 'table' and name not glob '_shard_*' and name not glob 'sqlite_*'
   and name not glob '_cf_*' order by name))`;
 
@@ -51,9 +53,9 @@ export function claimStatements(
   columns: readonly KeyColumn[],
   tables: string | null,
 ): BoundStatement[] {
-  const list = JSON.stringify(claims.map(({ key, slot, wanted }) => [key, slot, wanted]));
+  const list = JSON.stringify(claims.map(({ key, slot, wanted, probed = 0 }) => [key, slot, wanted, probed]));
   const keys = (at: number) =>
-    `(select key as n, value->>0 as k, value->>1 as s, value->>2 as wanted from json_each(?${at}))`;
+    `(select key as n, value->>0 as k, value->>1 as s, value->>2 as wanted, value->>3 as probed from json_each(?${at}))`;
   const unrecorded = 'not exists (select 1 from _shard_keys t where t.keyspace = ?3 and t.key = j.k)';
   const lost = `not ${owns('?3', 'j.s')}`;
   const rowless = columns.map(
@@ -65,6 +67,7 @@ export function claimStatements(
         when exists (select 1 from ${keys(4)} j where ${lost}) then coalesce(
           ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(j.n, m.peer, 1, i.version))) from ${keys(4)} j
             join _shard_moves m on ${released('?3', 'j.s')} where ${lost} having count(*) > 0)`)}, ${NOT_OWNER})
+        when exists (select 1 from ${keys(4)} j where ${unrecorded} and ${adopting('?3', 'j.probed')}) then ${ADOPTING}
         when exists (select 1 from ${keys(4)} j where ${unrecorded} and ${frozen('?3', 'j.k', 'j.s', 'null')}) then ${BUSY}
         when exists (select 1 from ${keys(4)} j where ${unrecorded} and j.wanted in (select shard from _shard_closed))
           then ${raise("'SHARD_DRAINING'")}
@@ -98,3 +101,17 @@ export function arriveStatement(keys: readonly PlacedKey[]): BoundStatement {
     params: [JSON.stringify(list)],
   };
 }
+
+/** The `move` of a record of a key at its own home: once the keyspace is adopted it lives there by its slot. */
+export const MEMO = -1;
+
+/**
+ * What comes first in a write of a key that no database came with, on its home: a record, so that nobody looks for it again.
+ * Nothing is written once the keyspace is adopted.
+ */
+export const memoStatement = (keys: readonly PlacedKey[]): BoundStatement => ({
+  sql: `insert into _shard_keys (keyspace, key, slot, at, move)
+    select j.value->>0, j.value->>1, j.value->>2, i.name, ${MEMO} from json_each(?1) j, _shard_identity i
+    where exists (select 1 from _shard_adopting a where a.keyspace = j.value->>0 and not a.done) on conflict do nothing`,
+  params: [JSON.stringify(keys.map(({ keyspace, key, slot }) => [keyspace, key, slot]))],
+});

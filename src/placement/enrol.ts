@@ -36,7 +36,10 @@ export async function enrolPending(
     await checked(enrolment.anchor, cluster, () => run(enrolment.anchor, joinStatements(cluster, enrolment)));
   }
   return catalog.confirm(
-    pending.map(({ shard, keyspaces }) => ({ shard, keyspaces: keyspaces.map(({ name }) => name) })),
+    pending.map(({ shard, keyspaces }) => {
+      const told = keyspaces.flatMap(({ adopting = [] }) => adopting.map(({ id }) => id));
+      return { shard, keyspaces: keyspaces.map(({ name }) => name), adoption: Math.max(0, ...told) };
+    }),
   );
 }
 

@@ -15,6 +15,11 @@ export interface PlacedKey extends Key {
    * to have before home was asked. If it still has it, the key cannot have been there and moved on in between.
    */
   readonly known?: number;
+  /**
+   * Set when the databases that came with rows were looked into and none has this key: the last adoption that was known then.
+   * See `adopting.ts`.
+   */
+  readonly probed?: number;
 }
 
 /** What a shard has to be, and to own, for the answers of a batch to count. */
@@ -55,6 +60,10 @@ export const IDENTITY = raise("'SHARD_IDENTITY ' || hex(json_array(i.name, i.clu
 export const NOT_OWNER = raise("'SHARD_NOT_OWNER ' || hex(i.version)");
 export const BUSY = raise("'SHARD_BUSY'");
 const NOTING = raise("'SHARD_NOTING'");
+/** `[id, keyspace, source]` of each database that was not scanned yet. */
+export const ADOPTING = raise(
+  "'SHARD_ADOPTING ' || (select hex(json_group_array(json_array(a.id, a.keyspace, a.source))) from _shard_adopting a where not a.done)",
+);
 const UNBALANCED = raise("'SHARD_UNBALANCED'");
 /** The slot's range, if one covers it, is the last that begins at or before it. */
 export const owns = (keyspace: string, slot: string): string =>
@@ -78,6 +87,13 @@ const NOTE_GRACE_SECONDS = 60;
 const noting = (keyspace: string, slot: string): string =>
   `exists (select 1 from _shard_moves m where m.side = 'note' and m.keyspace = ${keyspace} and ${slot} between m.lo and m.hi
     and m.expires + ${NOTE_GRACE_SECONDS} >= unixepoch())`;
+
+/**
+ * Whether a database that came with rows of the keyspace was not scanned yet, so that one without a record may be there; but
+ * for those up to `probed`, which were looked into.
+ */
+export const adopting = (keyspace: string, probed: string | undefined): string =>
+  `exists (select 1 from _shard_adopting a where a.keyspace = ${keyspace} and not a.done${probed ? ` and a.id > ${probed}` : ''})`;
 
 /** What a write adds to its batch on a shard whose keys are being listed; it does nothing for other keys. */
 export const noteStatement = (keys: readonly Key[]): BoundStatement => ({
@@ -130,50 +146,60 @@ function singleGuard({ shard, cluster, write, notes = false, digest }: Demand, k
   const params: unknown[] = [shard, cluster, key.keyspace, key.key, key.slot];
   const known = key.known !== undefined && params.push(String(key.known));
   const sum = digest !== undefined && params.push(String(digest));
+  const probed = key.probed !== undefined && params.push(String(key.probed));
   const mode = write ? (notes ? 'noted' : 'write') : 'read';
-  if (!known && !sum) return { sql: SINGLE_GUARDS[mode], params };
-  return { sql: singleGuardSql(mode, known, sum), params };
+  if (!known && !sum && !probed) return { sql: SINGLE_GUARDS[mode], params };
+  return { sql: singleGuardSql(mode, known, sum, probed), params };
 }
 
-/** `known` and `digest`: the numbers of their parameters, if they are bound. */
-function singleGuardSql(mode: 'read' | 'write' | 'noted', known: number | false, digest: number | false): string {
+/** `known`, `digest` and `probed`: the numbers of their parameters, if they are bound. */
+function singleGuardSql(
+  mode: 'read' | 'write' | 'noted',
+  known: number | false,
+  digest: number | false,
+  probed: number | false,
+): string {
   const unlessSent = known ? ` and i.version is not cast(?${known} as integer)` : '';
   const isOff = digest ? `when i.digest <> cast(?${digest} as integer) then ${UNBALANCED}` : '';
   const isBusy = mode === 'read' ? '' : `when ${frozen('?3', '?4', '?5', 'k.at')} then ${BUSY}`;
+  // One that a home has sent here is not of this shard's slots.
+  const isHome = known ? ` and ${owns('?3', '?5')}` : '';
+  const isAdopting = `when k.at is null${isHome} and ${adopting('?3', probed ? `cast(?${probed} as integer)` : undefined)} then ${ADOPTING}`;
   const isNoting = mode === 'write' ? `when k.at is null and ${noting('?3', '?5')} then ${NOTING}` : '';
   return compact(`select case when ${IS_OTHER} then ${IDENTITY}
     when k.at <> i.name then ${raise(`'SHARD_MOVED ' || hex(json_array(json_array(0, k.at, 2 * (${owns('?3', '?5')}))))`)}
     when k.at is null and not ${owns('?3', '?5')}${unlessSent} then coalesce(
       ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(0, m.peer, 1, i.version))) from _shard_moves m
         where ${released('?3', '?5')} having count(*) > 0)`)}, ${NOT_OWNER})
-    ${isBusy} ${isNoting} ${isOff} end as guard, i.version, i.digest, k.at as here
+    ${isAdopting} ${isBusy} ${isNoting} ${isOff} end as guard, i.version, i.digest, k.at as here
     ${FROM_IDENTITY} left join _shard_keys k on k.keyspace = ?3 and k.key = ?4`);
 }
 
 const SINGLE_GUARDS = {
-  read: singleGuardSql('read', false, false),
-  write: singleGuardSql('write', false, false),
-  noted: singleGuardSql('noted', false, false),
+  read: singleGuardSql('read', false, false, false),
+  write: singleGuardSql('write', false, false, false),
+  noted: singleGuardSql('noted', false, false, false),
 };
 
 const NOTE =
   compact(`insert into _shard_scope (keyspace, key, slot) select j.value->>0, j.value->>1, j.value->>2 from json_each(?1) j
   where ${noting('j.value->>0', 'j.value->>2')} on conflict do nothing`);
 
-/** Many keys in one JSON parameter, each `[keyspace, key, slot, is wanted here, known version]`. */
+/** Many keys in one JSON parameter, each `[keyspace, key, slot, is wanted here, known version, probed adoption]`. */
 function listGuard({ shard, cluster, own, absent, write, notes = false, digest }: Demand): BoundStatement {
   const list = [
-    ...own.map((one) => [one.keyspace, one.key, one.slot, 1, one.known ?? null]),
-    ...absent.map((one) => [one.keyspace, one.key, one.slot, 0, null]),
+    ...own.map((one) => [one.keyspace, one.key, one.slot, 1, one.known ?? null, one.probed ?? 0]),
+    ...absent.map((one) => [one.keyspace, one.key, one.slot, 0, null, 0]),
   ];
   const params: unknown[] = [shard, cluster, JSON.stringify(list)];
   const bind = (value: number) => `cast(?${params.push(String(value))} as integer)`;
   const isOff = digest === undefined ? '' : `when i.digest <> ${bind(digest)} then ${UNBALANCED}`;
   const isLost = 'r.own and r.at is null and not r.owns and r.known is not i.version';
+  const unprobed = `exists (select 1 from r where r.own and r.at is null and r.owns and ${adopting('r.ks', 'r.probed')})`;
   const unnoted = `exists (select 1 from r where r.own and r.at is null and ${noting('r.ks', 'r.s')})`;
   const busy = `exists (select 1 from r where r.own and ${frozen('r.ks', 'r.k', 'r.s', 'r.at')})`;
   return {
-    sql: compact(`with j as (select key as n, value->>0 as ks, value->>1 as k, value->>2 as s, value->>3 as own, value->>4 as known from json_each(?3)),
+    sql: compact(`with j as (select key as n, value->>0 as ks, value->>1 as k, value->>2 as s, value->>3 as own, value->>4 as known, value->>5 as probed from json_each(?3)),
       r as materialized (select j.*, t.at, ${owns('j.ks', 'j.s')} as owns
         from j left join _shard_keys t on t.keyspace = j.ks and t.key = j.k)
       select case when ${IS_OTHER} then ${IDENTITY}
@@ -183,6 +209,7 @@ function listGuard({ shard, cluster, own, absent, write, notes = false, digest }
         ${raise(`'SHARD_MOVED ' || (select hex(json_group_array(json_array(r.n, m.peer, 1, i.version))) from r
           join _shard_moves m on ${released('r.ks', 'r.s')} where ${isLost} having count(*) > 0)`)}, ${NOT_OWNER})
       when exists (select 1 from r where not r.own and coalesce(r.at = i.name, r.owns)) then ${raise("'SHARD_UNSETTLED'")}
+      when ${unprobed} then ${ADOPTING}
       ${write ? `when ${busy} then ${BUSY}` : ''} ${write && !notes ? `when ${unnoted} then ${NOTING}` : ''} ${isOff} end as guard, i.version, i.digest,
         (select json_group_array(r.n) from r where r.own and r.at is not null having count(*) > 0) as here
       ${FROM_IDENTITY}`),

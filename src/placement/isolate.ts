@@ -22,6 +22,8 @@ export class IsolateState {
   readonly sequences = new Map<string, { readonly next: number | undefined; readonly at: number }>();
   /** The catalog has been told this configuration's strategies, regions and weights. */
   announced = false;
+  /** The scan of databases that came with rows was begun. */
+  adopting = false;
   /** The tables of each shard, as claims found them. */
   readonly tables = new Map<string, string | null>();
 
@@ -50,6 +52,7 @@ export class IsolateState {
     this.tables.clear();
     this.versions = new Map();
     this.announced = false;
+    this.adopting = false;
     for (const { value } of this.#remembered) value.forget();
   }
 

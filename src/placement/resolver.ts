@@ -13,6 +13,10 @@ export interface ResolverParts {
   readonly store: HintStore | undefined;
   /** What the configuration says of the cluster. */
   readonly request: OpenRequest;
+  /** The same with what databases that the cluster does not know come with. */
+  readonly survey: (request: OpenRequest, view: CatalogView | undefined) => Promise<OpenRequest>;
+  /** Databases came with rows: begins to scan them. */
+  readonly adopt: (map: ShardMap) => Promise<unknown>;
   /** Tells databases their part: see `enrolPending`. */
   readonly enrol: (view: CatalogView) => Promise<CatalogView>;
 }
@@ -61,14 +65,18 @@ export class Resolver {
    * @throws ShardIdentityError when a binding is another database than its name says.
    */
   async refresh(published?: ShardMap): Promise<RoutingMap> {
-    const { catalog, request, state, store, enrol } = this.#parts;
+    const { catalog, request, state, store, enrol, survey, adopt } = this.#parts;
     let view = await catalog.map();
     if (!view || !this.#covers(view.map)) {
-      view = await catalog.open(request);
+      view = await catalog.open(await survey(request, view));
       state.announced = true;
     }
     if (view.pending.length > 0) view = await enrol(view);
     const { map } = view;
+    if (!state.adopting && Object.values(map.keyspaces).some(({ adopting }) => adopting)) {
+      await adopt(map);
+      state.adopting = true;
+    }
     if (store && (published?.cluster !== map.cluster || published.epoch !== map.epoch)) await store.writeMap(map);
     return this.#adopt(map);
   }

@@ -11,6 +11,8 @@ export type Signal =
   | { readonly kind: 'busy' }
   /** The keys are being listed for a move, and the batch does not note its own. */
   | { readonly kind: 'noting' }
+  /** A key without a record may be in a database that came with rows and was not scanned yet. */
+  | { readonly kind: 'adopting'; readonly sources: readonly AdoptionSource[] }
   /** A new key was meant for a shard that takes none any more. */
   | { readonly kind: 'draining' }
   /** Another shard was asked for a key that this one owns. */
@@ -19,6 +21,13 @@ export type Signal =
   | { readonly kind: 'unbalanced' }
   /** The pin that should hold moves off has expired. */
   | { readonly kind: 'unpinned' };
+
+/** A database that came with rows of a keyspace, and was not scanned yet. */
+export interface AdoptionSource {
+  readonly id: number;
+  readonly keyspace: string;
+  readonly shard: string;
+}
 
 /** A key that lives elsewhere. */
 export interface MovedKey {
@@ -60,6 +69,16 @@ export class Doubt extends Error {
 /** What several shards refused, as one: all keys that have moved are told of together. */
 export function joinRefusals(refusals: readonly Refusal[]): Refusal {
   const moved = refusals.filter(({ signal }) => signal.kind === 'moved');
+  const adopting = moved.length > 0 ? [] : refusals.filter(({ signal }) => signal.kind === 'adopting');
+  if (adopting.length > 1) {
+    const [{ shard, signal, cause }] = adopting as [Refusal];
+    return new Refusal(
+      shard,
+      signal,
+      adopting.flatMap((one) => one.keys),
+      cause,
+    );
+  }
   const [first] = moved.length > 0 ? moved : refusals;
   if (!first || moved.length < 2) return first as Refusal;
   const keys = moved.flatMap((one) => one.keys);
@@ -72,7 +91,8 @@ export function joinRefusals(refusals: readonly Refusal[]): Refusal {
   return new Refusal(first.shard, { kind: 'moved', keys: list }, keys, first.cause);
 }
 
-const RAISED = /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|NOTING|DRAINING|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
+const RAISED =
+  /SHARD_(IDENTITY|MOVED|NOT_OWNER|BUSY|NOTING|ADOPTING|DRAINING|UNSETTLED|UNBALANCED|UNPINNED)(?: ([0-9A-F]*))?/;
 const NO_TABLES = /no such table: _shard_(identity|slots|keys|moves)/;
 
 /** Reads what a guard raised from an error of D1; undefined for every other error. */
@@ -102,6 +122,10 @@ function readSignal(kind: string, said: string): Signal {
         kind: 'moved',
         keys: list.map(([at, to, by, version]) => ({ at, to, by, ...(version === undefined ? {} : { version }) })),
       };
+    }
+    case 'ADOPTING': {
+      const list = JSON.parse(said) as [number, string, string][];
+      return { kind: 'adopting', sources: list.map(([id, keyspace, shard]) => ({ id, keyspace, shard })) };
     }
     case 'NOT_OWNER':
       return { kind: 'not-owner', version: Number(said) };

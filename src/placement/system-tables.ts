@@ -27,6 +27,10 @@ const SYSTEM_TABLES: readonly string[] = [
   // What is being landed: rows of one table as a JSON array of arrays.
   `create table if not exists _shard_stage (move integer, run text, tbl text, part integer, rows text not null,
     primary key (move, run, tbl, part)) without rowid`,
+  // Databases that came with rows of a keyspace, until all keys of theirs are found. `done` stays, so that a late enrolment
+  // does not begin it again.
+  `create table if not exists _shard_adopting (keyspace text, source text, id integer not null, done integer not null default 0,
+    primary key (keyspace, source)) without rowid`,
   // Shards that take no new keys: they are being emptied.
   'create table if not exists _shard_closed (shard text primary key) without rowid',
   // On the anchor: shards whose weight has entered its digest.
@@ -64,6 +68,13 @@ export function enrolStatements(cluster: string, { shard, weight, closed, keyspa
     statement(
       'insert into _shard_keyspaces (keyspace) select value from json_each(?1) where true on conflict do nothing',
       JSON.stringify(keyspaces.map(({ name }) => name)),
+    ),
+    statement(
+      `insert into _shard_adopting (keyspace, source, id) select value->>0, value->>1, value->>2 from json_each(?1)
+        where true on conflict do nothing`,
+      JSON.stringify(
+        keyspaces.flatMap(({ name, adopting = [] }) => adopting.map(({ shard: source, id }) => [name, source, id])),
+      ),
     ),
     statement(
       'insert into _shard_closed (shard) select value from json_each(?1) where true on conflict do nothing',

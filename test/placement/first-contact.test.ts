@@ -80,7 +80,7 @@ describe.each(PLACES)('first contact, the catalog in the %s', (place) => {
       shards(3),
     )) {
       expect(tables, shard).toBe(
-        '_shard_closed _shard_identity _shard_joined _shard_keys _shard_keyspaces _shard_move_keys _shard_moves _shard_scope _shard_slots _shard_stage _shard_writes',
+        '_shard_adopting _shard_closed _shard_identity _shard_joined _shard_keys _shard_keyspaces _shard_move_keys _shard_moves _shard_scope _shard_slots _shard_stage _shard_writes',
       );
     }
     const stats = await db.$cluster.stats();

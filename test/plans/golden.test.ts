@@ -71,8 +71,8 @@ async function printed(sql: string, params: readonly unknown[], on: keyof typeof
   }
 }
 
-beforeAll(() =>
-  runEverywhere(shards(3), [
+beforeAll(async () => {
+  await runEverywhere(shards(3), [
     'create table users (id text primary key, name text not null, age integer)',
     'create table posts (id text primary key, user_id text not null, title text)',
     'create table orders (id integer primary key, user_id text not null, total numeric, code text)',
@@ -82,9 +82,11 @@ beforeAll(() =>
     'create table audits (id text primary key, note text)',
     'create table countries (code text primary key, name text)',
     'create table settings (id text primary key, v text)',
-    "insert into users (id, name) values ('u1', 'A')",
-  ]),
-);
+  ]);
+  await databases.three.$cluster.shards();
+  // On each shard, so that it is there wherever it is looked for.
+  await runEverywhere(shards(3), ["insert into users (id, name) values ('u1', 'A')"]);
+});
 
 /** The text of a file with every plan made anew. */
 async function renew(file: string): Promise<string> {

@@ -1,0 +1,93 @@
+import type { AdoptionConflict } from '../catalog/adoptions';
+import type { Catalog } from '../catalog/catalog';
+import { CONFLICT } from '../placement/conflict';
+import type { BoundStatement } from '../sql/bound';
+import {
+  type At,
+  adoptStatements,
+  arriveStatements,
+  conflictStatements,
+  disownStatements,
+  type FoundKey,
+  type KeyTables,
+  readAdopted,
+} from './statements';
+
+/** What adopting needs of the world. */
+export interface AdoptionIo {
+  readonly cluster: string;
+  readonly catalog: Catalog;
+  /** One batch on one shard, which may be repeated; the rows of each statement. */
+  readonly run: (
+    shard: string,
+    statements: readonly BoundStatement[],
+  ) => Promise<readonly (readonly Readonly<Record<string, unknown>>[])[]>;
+  /** The tables of a keyspace on a shard. `again`: what was known of them is not so any more. */
+  readonly tablesOf: (shard: string, keyspace: string, again: boolean) => Promise<KeyTables>;
+}
+
+/** What became of keys that were found on a shard. */
+export interface AdoptedKeys {
+  readonly adopted: readonly FoundKey[];
+  readonly conflicts: readonly AdoptionConflict[];
+  /** Their slots are being moved. */
+  readonly unsettled: readonly FoundKey[];
+}
+
+/**
+ * Records where keys live that a database came with: first on their home, whose record decides, then on the database itself. May
+ * be repeated, by several at once. A key that another database has as well is made a conflict, so that no statement with it runs.
+ *
+ * @param home The home of all these keys.
+ */
+export async function adoptKeys(
+  io: AdoptionIo,
+  keyspace: string,
+  source: string,
+  home: string,
+  keys: readonly FoundKey[],
+): Promise<AdoptedKeys> {
+  const rows = await recordAtHome(io, keyspace, source, home, keys);
+  const adopted: FoundKey[] = [];
+  const unsettled: FoundKey[] = [];
+  const others = new Map<string, FoundKey[]>();
+  for (const [i, key] of keys.entries()) {
+    const became = readAdopted(home, source, rows[i] ?? {});
+    if (became === 'adopted') adopted.push(key);
+    else if (became === 'unsettled') unsettled.push(key);
+    else others.set(became.conflictsWith, [...(others.get(became.conflictsWith) ?? []), key]);
+  }
+  if (adopted.length > 0 && source !== home) {
+    await io.run(source, arriveStatements(at(io, source), keyspace, adopted));
+  }
+  const conflicts: AdoptionConflict[] = [];
+  for (const [other, list] of others) {
+    for (const { key } of list)
+      conflicts.push({ keyspace, key, shards: other === CONFLICT ? [source] : [other, source] });
+    if (other === CONFLICT) continue;
+    // The home first: its record decides, and the other shard's, which is older, goes after it.
+    await io.run(home, conflictStatements(at(io, home), keyspace, list));
+    if (other !== home) await io.run(other, disownStatements(at(io, other), keyspace, list));
+  }
+  if (conflicts.length > 0) await io.catalog.noteConflicts(conflicts);
+  return { adopted, conflicts, unsettled };
+}
+
+const at = ({ cluster }: AdoptionIo, shard: string): At => ({ cluster, shard });
+
+async function recordAtHome(
+  io: AdoptionIo,
+  keyspace: string,
+  source: string,
+  home: string,
+  keys: readonly FoundKey[],
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  for (let again = false; ; again = true) {
+    const tables = await io.tablesOf(home, keyspace, again);
+    try {
+      return (await io.run(home, adoptStatements(at(io, home), keyspace, source, keys, tables))).at(-1) ?? [];
+    } catch (error) {
+      if (again || !(error instanceof Error) || !error.message.includes('SHARD_TABLES')) throw error;
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import type { AdoptionConflict } from '../catalog/adoptions';
+import type { ShardMap } from '../catalog/catalog';
+import { jittered, pause } from '../execution/retry';
+import { type CarriedTable, carriedTables, placements } from '../moves/carry';
+import type { MoveIo } from '../moves/io';
+import { readSchemaStatements, schemaOf, type TableInfo } from '../moves/schema';
+import type { MoveSpec } from '../moves/spec';
+import { readTableList } from '../placement/claims';
+import { slotOf } from '../placement/slots';
+import { bound, name, sql } from '../sql/tag';
+import { foldName } from '../sql/tokens';
+import { type AdoptionIo, adoptKeys } from './adopt-keys';
+import { type FoundKey, forgetMemoStatements, type KeyTables, scannedStatements } from './statements';
+
+/** Keys that are looked at together. Each is a lookup in every table of its home, which no other statement may take part in. */
+const KEYS_PER_PAGE = 4000;
+const MEMOS_PER_BATCH = 5000;
+/** How often keys whose slots are being moved are tried again. */
+const TRIES = 200;
+
+/** Where a scan is: a table by its place in order of name, and the last key, or row, of it that was looked at. */
+export interface ScanPlace {
+  readonly table: number;
+  readonly after: string | null;
+}
+
+export interface ScannedPage {
+  /** Undefined when all tables were scanned. */
+  readonly next: ScanPlace | undefined;
+  readonly rows: number;
+  readonly conflicts: readonly AdoptionConflict[];
+}
+
+/** Lists the keys of a keyspace that one database came with, page by page, and records on their homes where they live. */
+export class Scan {
+  readonly #tables = new Map<string, KeyTables>();
+  #carried: readonly CarriedTable[] | undefined;
+  readonly #io: AdoptionIo;
+
+  constructor(
+    readonly io: MoveIo,
+    readonly spec: MoveSpec,
+    readonly keyspace: string,
+    readonly source: string,
+  ) {
+    this.#io = {
+      cluster: io.cluster,
+      catalog: io.catalog,
+      run: io.run,
+      tablesOf: (shard, _, again) => this.#tablesOf(shard, again),
+    };
+  }
+
+  /** One page. May be repeated, also by several at once. */
+  async page({ table, after }: ScanPlace): Promise<ScannedPage> {
+    this.#carried ??= await this.#keyed(this.source);
+    const carried = this.#carried[table];
+    if (!carried) return { next: undefined, rows: 0, conflicts: [] };
+    const { keys, last, rows } = await this.#read(carried, after);
+    const conflicts = await this.#adopt(keys.map((key) => ({ key, slot: slotOf(key) })));
+    const next = last === null || rows < KEYS_PER_PAGE ? { table: table + 1, after: null } : { table, after: last };
+    return { next, rows, conflicts };
+  }
+
+  /** Every key was found: from here on those without a record live by their slot. */
+  async end(): Promise<void> {
+    const { io, keyspace, source } = this;
+    const map = await this.#map();
+    await onEach(io, map, (at) => scannedStatements(at, keyspace, source));
+    const others = (map.keyspaces[keyspace]?.adopting ?? []).filter(({ shard }) => shard !== source);
+    if (others.length === 0) await this.#forgetMemos(map);
+    const { map: after } = await io.catalog.endAdoption(keyspace, source);
+    // Also those that joined meanwhile.
+    await onEach(io, after, (at) => scannedStatements(at, keyspace, source));
+  }
+
+  async #forgetMemos(map: ShardMap): Promise<void> {
+    for (const { name: shard, state } of map.shards) {
+      if (state === 'retired') continue;
+      for (let after: string | null = null; ; ) {
+        const at = { cluster: this.io.cluster, shard };
+        const results = await this.io.run(shard, forgetMemoStatements(at, this.keyspace, after, MEMOS_PER_BATCH));
+        const last = results[1]?.[0]?.last;
+        if (last === undefined) break;
+        after = String(last);
+      }
+    }
+  }
+
+  async #map(): Promise<ShardMap> {
+    const view = await this.io.catalog.map();
+    if (!view) throw new Error('There is no cluster yet.');
+    return view.map;
+  }
+
+  /** The next keys of a table, without those that are recorded already. */
+  async #read(
+    { name: table, key, isIndexed, rowid }: CarriedTable,
+    after: string | null,
+  ): Promise<{ keys: string[]; last: string | null; rows: number }> {
+    const column = name(key as string);
+    // Without an index, keys in order would mean to sort the table for each page: rows are in order anyway.
+    const byRow = !isIndexed && rowid !== undefined;
+    const order = byRow ? name(rowid) : column;
+    const beyond = after === null ? sql`true` : sql`${order} > ${after}`;
+    const page = byRow
+      ? sql`select ${column} as k, ${order} as o from ${name(table)} where ${beyond} order by ${order} limit ${KEYS_PER_PAGE}`
+      : sql`select distinct ${column} as k, ${column} as o from ${name(table)} where ${beyond} and ${column} is not null
+          order by ${column} limit ${KEYS_PER_PAGE}`;
+    const [[row] = []] = await this.io.run(this.source, [
+      bound(sql`with page as materialized (${page}) select count(*) as n, cast(max(o) as text) as last,
+        json_group_array(distinct cast(k as text)) filter (where k is not null and not exists (
+          select 1 from _shard_keys t where t.keyspace = ${this.keyspace} and t.key = cast(k as text) and t.at = ${this.source})) as keys
+        from page`),
+    ]);
+    return {
+      keys: JSON.parse(String(row?.keys ?? '[]')) as string[],
+      last: row?.last === null || row?.last === undefined ? null : String(row.last),
+      rows: Number(row?.n ?? 0),
+    };
+  }
+
+  async #adopt(found: readonly FoundKey[]): Promise<AdoptionConflict[]> {
+    const conflicts: AdoptionConflict[] = [];
+    let left = found;
+    for (let round = 1; left.length > 0; round++) {
+      if (round > TRIES) throw new Error(`The slots of ${left.length} keys of ${this.source} do not come to rest.`);
+      if (round > 1) await pause(jittered(20, round, 500));
+      const homes = byHome(await this.#map(), this.keyspace, left);
+      const results = await Promise.all(
+        [...homes].map(([home, keys]) => adoptKeys(this.#io, this.keyspace, this.source, home, keys)),
+      );
+      conflicts.push(...results.flatMap((one) => one.conflicts));
+      left = results.flatMap(({ unsettled }) => unsettled);
+    }
+    return conflicts;
+  }
+
+  async #keyed(shard: string): Promise<readonly CarriedTable[]> {
+    const schema = schemaOf(await this.io.run(shard, readSchemaStatements));
+    const placed = placements(this.spec, schema);
+    const keyOf = ({ name: table }: TableInfo): string | undefined => {
+      const placement = placed.get(foldName(table));
+      return placement?.kind === 'sharded' && placement.keyspace === this.keyspace ? placement.key.name : undefined;
+    };
+    const infos = [...schema.tables.values()].filter((info) => keyOf(info) !== undefined);
+    return carriedTables(infos, keyOf);
+  }
+
+  async #tablesOf(shard: string, again: boolean): Promise<KeyTables> {
+    const known = again ? undefined : this.#tables.get(shard);
+    if (known) return known;
+    const [[row] = []] = await this.io.run(shard, [readTableList]);
+    const columns = (await this.#keyed(shard)).map(({ name: table, key }) => ({ table, column: key as string }));
+    const tables = { list: (row?.tables as string | null | undefined) ?? null, columns };
+    this.#tables.set(shard, tables);
+    return tables;
+  }
+}
+
+async function onEach(
+  io: MoveIo,
+  { shards }: ShardMap,
+  statements: (at: { cluster: string; shard: string }) => ReturnType<typeof scannedStatements>,
+): Promise<void> {
+  for (const { name: shard, state } of shards) {
+    if (state !== 'retired') await io.run(shard, statements({ cluster: io.cluster, shard }));
+  }
+}
+
+function byHome({ keyspaces }: ShardMap, keyspace: string, keys: readonly FoundKey[]): Map<string, FoundKey[]> {
+  const homes = new Map<string, FoundKey[]>();
+  const ranges = keyspaces[keyspace]?.ranges ?? [];
+  for (const key of keys) {
+    const home = ranges.find(({ lo, hi }) => lo <= key.slot && key.slot <= hi)?.shard;
+    if (home === undefined) throw new Error(`No shard owns slot ${key.slot} of the keyspace ${keyspace}.`);
+    const list = homes.get(home);
+    if (list) list.push(key);
+    else homes.set(home, [key]);
+  }
+  return homes;
+}

@@ -1,0 +1,162 @@
+import { allTrue, type KeyColumn, MEMO, TABLE_LIST } from '../placement/claims';
+import { CONFLICT } from '../placement/conflict';
+import { FROM_IDENTITY, frozen, IDENTITY, IS_OTHER, owns, raise } from '../placement/guard';
+import type { BoundStatement } from '../sql/bound';
+import { quoteName } from '../sql/tokens';
+
+/** A key that a database came with, in canonical form. */
+export interface FoundKey {
+  readonly key: string;
+  readonly slot: number;
+}
+
+export interface At {
+  readonly cluster: string;
+  readonly shard: string;
+}
+
+/** The tables of a database as they were read: SHARD_TABLES when there are others now. */
+export interface KeyTables {
+  readonly list: string | null;
+  readonly columns: readonly KeyColumn[];
+}
+
+const keysAt = (at: number): string => `(select key as n, value->>0 as k, value->>1 as s from json_each(?${at}))`;
+const listOf = (keys: readonly FoundKey[]): string => JSON.stringify(keys.map(({ key, slot }) => [key, slot]));
+
+const checkIdentity = ({ cluster, shard }: At): BoundStatement => ({
+  sql: `select case when ${IS_OTHER} then ${IDENTITY} end ${FROM_IDENTITY}`,
+  params: [shard, cluster],
+});
+
+/**
+ * Records on their home where keys live that `source` came with. Keys with another record, or with rows here, stay as they are:
+ * see {@link readAdopted}.
+ */
+export function adoptStatements(
+  home: At,
+  keyspace: string,
+  source: string,
+  keys: readonly FoundKey[],
+  { list, columns }: KeyTables,
+): BoundStatement[] {
+  const rowless =
+    home.shard === source
+      ? []
+      : columns.map(
+          ({ table, column }) => `not exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.k)`,
+        );
+  const isFrozen = frozen('?1', 'j.k', 'j.s', 'null');
+  return [
+    {
+      sql: `select case when ${IS_OTHER} then ${IDENTITY} when ${TABLE_LIST} is not ?3 then ${raise("'SHARD_TABLES'")} end ${FROM_IDENTITY}`,
+      params: [home.shard, home.cluster, list],
+    },
+    {
+      sql: `insert into _shard_keys (keyspace, key, slot, at, move)
+        select ?1, j.k, j.s, ?3, iif(?3 = i.name, ${MEMO}, 0) from ${keysAt(2)} j, _shard_identity i
+        where ${owns('?1', 'j.s')} and not ${isFrozen} and ${allTrue(rowless)} on conflict do nothing`,
+      params: [keyspace, listOf(keys), source],
+    },
+    {
+      sql: `select t.at, ${owns('?1', 'j.s')} and not ${isFrozen} as settled from ${keysAt(2)} j
+        left join _shard_keys t on t.keyspace = ?1 and t.key = j.k order by j.n`,
+      params: [keyspace, listOf(keys)],
+    },
+  ];
+}
+
+/** What became of each key, by the last result of {@link adoptStatements}. */
+export type Adopted = 'adopted' | 'unsettled' | { readonly conflictsWith: string };
+
+export const readAdopted = (
+  home: string,
+  source: string,
+  { at, settled }: Readonly<Record<string, unknown>>,
+): Adopted => {
+  if (at === source) return 'adopted';
+  if (at !== null) return { conflictsWith: String(at) };
+  // Its slot is being moved, or was.
+  return settled === 1 ? { conflictsWith: home } : 'unsettled';
+};
+
+/** On the database that came with them: the keys live here. Of keys whose slots it owns nothing is written. */
+export const arriveStatements = (source: At, keyspace: string, keys: readonly FoundKey[]): BoundStatement[] => [
+  checkIdentity(source),
+  {
+    sql: `insert into _shard_keys (keyspace, key, slot, at) select ?1, j.k, j.s, i.name from ${keysAt(2)} j, _shard_identity i
+      where not ${owns('?1', 'j.s')} on conflict do nothing`,
+    params: [keyspace, listOf(keys)],
+  },
+];
+
+const GIVE_UP = 'update _shard_identity set version = version + 1';
+
+/** On their home: two databases have these keys. */
+export const conflictStatements = (home: At, keyspace: string, keys: readonly FoundKey[]): BoundStatement[] => [
+  checkIdentity(home),
+  {
+    sql: `insert into _shard_keys (keyspace, key, slot, at) select ?1, j.k, j.s, '${CONFLICT}' from ${keysAt(2)} j
+      where ${owns('?1', 'j.s')} on conflict do update set at = excluded.at, move = 0`,
+    params: [keyspace, listOf(keys)],
+  },
+  { sql: GIVE_UP, params: [] },
+];
+
+/** On a shard that was recorded to have these keys, and is not their home. */
+export const disownStatements = (shard: At, keyspace: string, keys: readonly FoundKey[]): BoundStatement[] => [
+  checkIdentity(shard),
+  {
+    sql: `delete from _shard_keys as t where keyspace = ?1 and key in (select k from ${keysAt(2)})
+      and at = (select name from _shard_identity) and not ${owns('?1', 't.slot')}`,
+    params: [keyspace, listOf(keys)],
+  },
+  { sql: GIVE_UP, params: [] },
+];
+
+/** Which of these keys have rows here. */
+export const probeStatements = (
+  source: At,
+  keys: readonly string[],
+  columns: readonly KeyColumn[],
+): BoundStatement[] => [
+  checkIdentity(source),
+  {
+    sql: `select j.key as n from json_each(?1) j where ${anyTrue(
+      columns.map(
+        ({ table, column }) => `exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.value)`,
+      ),
+    )}`,
+    params: [JSON.stringify(keys)],
+  },
+];
+
+const anyTrue = (conditions: readonly string[]): string =>
+  conditions.length === 0 ? 'false' : `not ${allTrue(conditions.map((one) => `not ${one}`))}`;
+
+/** Deletes some of the records that only served the adoption, after a key; gives the last key, or no row at the end. */
+export const forgetMemoStatements = (
+  shard: At,
+  keyspace: string,
+  after: string | null,
+  count: number,
+): BoundStatement[] => [
+  checkIdentity(shard),
+  {
+    sql: `select max(key) as last from (select key from _shard_keys where keyspace = ?1 and (?2 is null or key > ?2) order by key limit ${count})
+      having count(*) > 0`,
+    params: [keyspace, after],
+  },
+  {
+    sql: `delete from _shard_keys as t where keyspace = ?1 and key in (
+        select key from _shard_keys where keyspace = ?1 and (?2 is null or key > ?2) order by key limit ${count})
+      and move = ${MEMO} and at = (select name from _shard_identity) and ${owns('?1', 't.slot')}`,
+    params: [keyspace, after],
+  },
+];
+
+/** From here on a key without a record lives by its slot, as far as this database is concerned. */
+export const scannedStatements = (shard: At, keyspace: string, source: string): BoundStatement[] => [
+  checkIdentity(shard),
+  { sql: 'update _shard_adopting set done = 1 where keyspace = ?1 and source = ?2', params: [keyspace, source] },
+];

@@ -5,7 +5,7 @@ import { quoteName } from '../sql/tokens';
 import type { Cargo, CarriedTable } from './carry';
 import type { MoveIo, Row } from './io';
 import type { PlacedMove } from './move-sql';
-import { isLastPage, type PagedRow, pageStatement, valueAtPlace } from './rows';
+import { FIRST_ROWS, isLastPage, nextLimit, type PagedRow, pageStatement, valueAtPlace } from './rows';
 import { needFrozen, readRecords, readScope, type SlottedKey, STAGED_KEYS, STAGED_RECORDS, stage } from './steps';
 
 /** What was copied to the target's stage. */
@@ -85,6 +85,7 @@ export async function copyScope(
     }),
   );
   const counts = cargo.tables.map(() => 0);
+  const limits = cargo.tables.map(() => FIRST_ROWS);
   const keys: SlottedKey[] = [];
   let bytes = 0;
   for (let after = ''; ; ) {
@@ -96,7 +97,7 @@ export async function copyScope(
         group.map((key) => JSON.stringify(key)),
       );
       keys.push(...group);
-      bytes += await copyRows(io, move, cargo, group, (table, rows) => {
+      bytes += await copyRows(io, move, cargo, group, limits, (table, rows) => {
         counts[table] = (counts[table] ?? 0) + rows.length;
         checkTime(sumOf(counts), bytes);
         return stager.add((cargo.tables[table] as CarriedTable).name, rows);
@@ -112,12 +113,17 @@ export async function copyScope(
 
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
-/** The rows of some keys, in pages; the tables of a page are read together. Characters of all of them. */
+/**
+ * The rows of some keys, in pages; the tables of a page are read together. Characters of all of them.
+ *
+ * @param limits How many rows a page of each table looks at; kept for the keys that come next.
+ */
 async function copyRows(
   io: MoveIo,
   move: PlacedMove,
   { tables }: Cargo,
   keys: readonly SlottedKey[],
+  limits: number[],
   add: (table: number, rows: readonly string[]) => Promise<void>,
 ): Promise<number> {
   const list = JSON.stringify(keys.map(([key]) => key));
@@ -131,23 +137,26 @@ async function copyRows(
   let bytes = 0;
   let left = tables.map((table, at) => ({ table, at, after: undefined as string | undefined }));
   while (left.length > 0) {
-    const pages = await readPages(
-      io,
-      move,
-      left.map(({ table, after }) => ({ table, statement: pageStatement(table, which(table), after) })),
-    );
+    const asked = left.map(({ table, at, after }) => {
+      const limit = limits[at] as number;
+      return { table, limit, statement: pageStatement(table, which(table), after, limit) };
+    });
+    const pages = await readPages(io, move, asked);
     const next: typeof left = [];
     for (const [i, one] of left.entries()) {
+      const { limit, statement } = asked[i] as (typeof asked)[number];
       const page = (pages[i + 1] ?? []) as unknown as PagedRow[];
       checkNumbers(one.table, page);
-      await checkText(io, move, one.table, which(one.table), one.after, page);
+      await checkText(io, move, { table: one.table, statement }, page);
       bytes += page.reduce((sum, { row }) => sum + row.length, 0);
       await add(
         one.at,
         page.map(({ row }) => row),
       );
       const last = page.at(-1);
-      if (last && !isLastPage(page)) next.push({ ...one, after: last.at });
+      if (!last) continue;
+      limits[one.at] = nextLimit(page, limit);
+      if (!isLastPage(page, limit)) next.push({ ...one, after: last.at });
     }
     left = next;
   }
@@ -198,14 +207,13 @@ const REPLACEMENT = '\ufffd';
 async function checkText(
   io: MoveIo,
   move: PlacedMove,
-  table: CarriedTable,
-  which: Sql,
-  after: string | undefined,
+  { table, statement }: Page,
   page: readonly PagedRow[],
 ): Promise<void> {
   if (!page.some(({ row }) => row.includes(REPLACEMENT))) return;
-  const { sql: text, params } = pageStatement(table, which, after);
-  const [rows = []] = await io.run(move.from, [{ sql: `select hex("row") as h from (${text})`, params }]);
+  const [rows = []] = await io.run(move.from, [
+    { sql: `select hex("row") as h from (${statement.sql})`, params: statement.params },
+  ]);
   for (const { h } of rows) {
     try {
       new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(

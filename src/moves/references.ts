@@ -6,7 +6,16 @@ import { type MoveIo, raisedBy } from './io';
 import { checkLanded, createTriggers, dropTriggers, hexName } from './landing';
 import { checkIdentity, raising } from './move-sql';
 import { throughPins } from './pinned';
-import { columnList, isLastPage, type PagedRow, pageStatement, rowValues, valueAtPlace } from './rows';
+import {
+  columnList,
+  FIRST_ROWS,
+  isLastPage,
+  nextLimit,
+  type PagedRow,
+  pageStatement,
+  rowValues,
+  valueAtPlace,
+} from './rows';
 import { readSchemaStatements, type ShardSchema, schemaOf } from './schema';
 import type { MoveSpec } from './spec';
 
@@ -110,11 +119,12 @@ async function copyTable(
 ): Promise<number> {
   let count = 0;
   let after: string | undefined;
+  let limit = FIRST_ROWS;
   for (let part = 0; ; part++) {
     const results = await io.run(from, [
       bound(needMark(mark)),
       bound(renew(mark)),
-      pageStatement(table, undefined, after),
+      pageStatement(table, undefined, after, limit),
     ]);
     const page = (results[2] ?? []) as unknown as PagedRow[];
     if (page.some(({ lossy }) => lossy === 1)) {
@@ -135,8 +145,9 @@ async function copyTable(
       );
     }
     count += page.length;
-    if (page.length === 0 || isLastPage(page)) return count;
+    if (page.length === 0 || isLastPage(page, limit)) return count;
     after = page.at(-1)?.at;
+    limit = nextLimit(page, limit);
   }
 }
 

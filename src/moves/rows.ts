@@ -43,7 +43,9 @@ const isLossy = ({ columns }: CarriedTable): Sql =>
 
 /** Characters of JSON that one page holds at most, unless one row alone is longer. D1 binds up to 2 MB, in UTF-8. */
 const PAGE_CHARS = 400_000;
-const PAGE_ROWS = 5000;
+const MAX_ROWS = 5000;
+/** How many rows the first page of a table looks at: nothing is known of their length yet. */
+export const FIRST_ROWS = 1000;
 
 /** A row of the answer to {@link pageStatement}. */
 export interface PagedRow {
@@ -56,17 +58,34 @@ export interface PagedRow {
   readonly total: number;
 }
 
-/** Is there nothing after this page? */
-export const isLastPage = (page: readonly PagedRow[]): boolean =>
-  page.length === (page[0]?.total ?? 0) && page.length < PAGE_ROWS;
+/** Is there nothing after this page, which has looked at `limit` rows? */
+export const isLastPage = (page: readonly PagedRow[], limit: number): boolean =>
+  page.length === (page[0]?.total ?? 0) && page.length < limit;
+
+/**
+ * How many rows the next page should look at. A page makes JSON of all rows that it looks at and gives those that are not too
+ * long together: looking at many more than that, page after page, would take the square of the time.
+ */
+export function nextLimit(page: readonly PagedRow[], limit: number): number {
+  const chars = page.reduce((sum, { row }) => sum + row.length, 0);
+  const fitting = Math.ceil((page.length * PAGE_CHARS) / Math.max(chars, 1));
+  // Grows slowly: short rows may be followed by long ones.
+  return Math.max(1, Math.min(fitting, 2 * limit, MAX_ROWS));
+}
 
 /**
  * The next rows of a table after the one at `after`, in the order of the row id or the primary key. They must not change
  * meanwhile.
  *
  * @param which A condition on the rows; undefined for all.
+ * @param limit How many rows it looks at; see {@link nextLimit}.
  */
-export function pageStatement(table: CarriedTable, which: Sql | undefined, after: string | undefined): BoundStatement {
+export function pageStatement(
+  table: CarriedTable,
+  which: Sql | undefined,
+  after: string | undefined,
+  limit: number,
+): BoundStatement {
   // With the table's name: a bare one would mean the column `at` of the answer, where the table has such a column too.
   const columns = table.rowid === undefined ? table.primaryKey : [table.rowid];
   const order = raw(columns.map((column) => `${quoteName(table.name)}.${quoteName(column)}`).join(', '));
@@ -75,7 +94,7 @@ export function pageStatement(table: CarriedTable, which: Sql | undefined, after
   return bound(sql`select "row", "at", lossy, total from (
     select *, count(*) over () as total, sum(length("row")) over (order by n) as running from (
       select ${rowJson(table)} as "row", ${at} as "at", ${isLossy(table)} as lossy, row_number() over (order by ${order}) as n
-      from ${name(table.name)} where ${conditions} order by ${order} limit ${PAGE_ROWS}))
+      from ${name(table.name)} where ${conditions} order by ${order} limit ${limit}))
     where running <= ${PAGE_CHARS} or n = 1 order by n`);
 }
 

@@ -1,7 +1,7 @@
 import { xxHash32 } from 'js-xxhash';
 import type { CarriedTable } from '../moves/carry';
 import type { MoveIo } from '../moves/io';
-import { isLastPage, type PagedRow, pageStatement } from '../moves/rows';
+import { FIRST_ROWS, isLastPage, nextLimit, type PagedRow, pageStatement } from '../moves/rows';
 
 const encoder = new TextEncoder();
 
@@ -15,8 +15,8 @@ export interface Checksum {
 export async function checksumOf(io: Pick<MoveIo, 'run'>, shard: string, table: CarriedTable): Promise<Checksum> {
   let [rows, low, high] = [0, 0, 0];
   let after: string | undefined;
-  for (;;) {
-    const [found = []] = await io.run(shard, [pageStatement(table, undefined, after)]);
+  for (let limit = FIRST_ROWS; ; ) {
+    const [found = []] = await io.run(shard, [pageStatement(table, undefined, after, limit)]);
     const page = found as unknown as PagedRow[];
     for (const { row } of page) {
       const bytes = encoder.encode(row);
@@ -25,9 +25,10 @@ export async function checksumOf(io: Pick<MoveIo, 'run'>, shard: string, table: 
       high = (high + xxHash32(bytes, 2)) % 2 ** 26;
     }
     rows += page.length;
-    if (page.length === 0 || isLastPage(page)) {
+    if (page.length === 0 || isLastPage(page, limit)) {
       return { rows, sum: (high * 2 ** 26 + low).toString(16).padStart(13, '0') };
     }
     after = page.at(-1)?.at;
+    limit = nextLimit(page, limit);
   }
 }

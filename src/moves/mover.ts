@@ -7,7 +7,7 @@ import { type Copied, copyScope, findConflict } from './copy';
 import { type MoveIo, raisedBy } from './io';
 import type { Phase, PlacedMove } from './move-sql';
 import { throughPins } from './pinned';
-import { explained, lacksParents, notOwner, refusedBy } from './refusals';
+import { explained, lacksParents, notOwner, refusedBy, unreleased } from './refusals';
 import { noteKeys } from './scan';
 import { readSchemaStatements, type ShardSchema, schemaOf } from './schema';
 import type { MoveSpec } from './spec';
@@ -296,7 +296,7 @@ export class Mover {
       } catch (error) {
         const kind = raisedBy(error)?.kind;
         // PHASE: it was released, and the answer was lost.
-        if ((kind !== 'SCHEMA' && kind !== 'PHASE') || tries === TRIES) throw explained(move, error);
+        if ((kind !== 'SCHEMA' && kind !== 'PHASE') || tries === TRIES) throw unreleased(move, landed, error);
         this.#cargos.clear();
       }
     }

@@ -7,7 +7,7 @@ import type { PlacedMove } from './move-sql';
 /** What a step has raised, in words that say what to do; every other error as it is. */
 export function explained(move: PlacedMove, error: unknown): unknown {
   const raised = raisedBy(error);
-  const table = raised?.said === undefined ? '' : unhex(raised.said);
+  const table = tableIn(raised?.said);
   switch (raised?.kind) {
     case 'NOT_OWNER':
       return notOwner(move);
@@ -33,6 +33,26 @@ export function explained(move: PlacedMove, error: unknown): unknown {
     default:
       return error;
   }
+}
+
+const tableIn = (said = ''): string => unhex(said.split('-')[0] as string);
+
+/** The same of RELEASE, when the rows have landed: nothing can be given up any more, and writes to them wait. */
+export function unreleased(move: PlacedMove, landed: Readonly<Record<string, number>>, error: unknown): unknown {
+  const raised = raisedBy(error);
+  if (raised?.kind !== 'COUNT') return explained(move, error);
+  const { id, kind, key, lo, hi, from, to } = move;
+  const table = tableIn(raised.said);
+  const which = kind === 'slots' ? `the slots ${lo} to ${hi}` : key === null ? 'the keys' : `the key '${key}'`;
+  return new MoveInProgressError(
+    `Move ${id} cannot end: of ${table}, ${from} has ${raised.said.split('-')[1]} rows of ${which}, and ${landed[table] ?? 0} have landed on ${to}. Something has written to ${from} past the router meanwhile.`,
+    {
+      tables: [table],
+      shard: from,
+      remedy: `Compare both with db.$shard('${from}') and db.$shard('${to}'), delete on ${from} what ${to} does not have (put back what is missing), then call db.$cluster.resume(): the move goes on. Until then writes to these rows wait.`,
+      cause: error,
+    },
+  );
 }
 
 export const notOwner = (move: PlacedMove): MoveRefusedError =>

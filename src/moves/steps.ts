@@ -209,8 +209,9 @@ export function release(move: PlacedMove, cargo: Cargo, counts: readonly number[
     need(move, 'out', 'frozen'),
     checkSchema(cargo.sourceText),
     ...tables.map(
-      (table, i) => sql`select case when (select count(*) from ${inScope(move, table)}) <> ${counts[i] ?? 0}
-        then ${raising(`'SHARD_COUNT ' || ${hexName(table)}`)} end`,
+      (table, i) => sql`select case when n <> ${counts[i] ?? 0}
+        then ${raising(`'SHARD_COUNT ' || ${hexName(table)} || '-' || n`)} end
+        from (select count(*) as n from ${inScope(move, table)})`,
     ),
     ...(circular ? [sql`pragma defer_foreign_keys = on`] : []),
     ...dropTriggers(silentAtRelease),

@@ -16,7 +16,8 @@ export interface CarriedTable {
   readonly primaryKey: readonly string[];
   /** Column lists of which no two rows may agree. */
   readonly uniques: readonly (readonly string[])[];
-  readonly isIndexed: boolean;
+  /** Foreign keys to rows of its own that are ON DELETE RESTRICT. */
+  readonly restricts: readonly { readonly columns: readonly string[]; readonly foreignColumns: readonly string[] }[];
 }
 
 /** What a move takes along. */
@@ -110,6 +111,9 @@ export const carriedTables = (
   keyOf: (info: TableInfo) => string | undefined,
 ): CarriedTable[] => infos.map((info) => carried(info, keyOf(info)));
 
+const referredTo = (foreignColumns: readonly string[], parent: TableInfo): readonly string[] =>
+  foreignColumns.length > 0 ? foreignColumns : parent.primaryKey;
+
 const ROWID_NAMES = ['rowid', '_rowid_', 'oid'];
 
 function carried(info: TableInfo, key: string | undefined): CarriedTable {
@@ -130,7 +134,9 @@ function carried(info: TableInfo, key: string | undefined): CarriedTable {
     rowid,
     primaryKey: info.primaryKey,
     uniques: [info.primaryKey, ...shape.uniques].filter((list) => list.length > 0 && !list.includes('')),
-    isIndexed: key === undefined || info.isIndexed(key),
+    restricts: info.foreignKeys
+      .filter(({ table, onDelete }) => sameName(table, name) && onDelete === 'RESTRICT')
+      .map(({ columns, foreignColumns }) => ({ columns, foreignColumns: referredTo(foreignColumns, info) })),
   };
 }
 
@@ -157,7 +163,7 @@ function checkForeignKeys({ tables }: ShardSchema, placed: ReadonlyMap<string, P
       const parentMoves = above?.kind === 'sharded' && above.keyspace === keyspace;
       const childMoves = below?.kind === 'sharded' && below.keyspace === keyspace;
       if (!parent || (!parentMoves && (!childMoves || above?.kind === 'replicated'))) continue;
-      const foreign = key.foreignColumns.length > 0 ? key.foreignColumns : parent.primaryKey;
+      const foreign = referredTo(key.foreignColumns, parent);
       const together =
         above?.kind === 'sharded' &&
         below?.kind === 'sharded' &&
@@ -168,11 +174,31 @@ function checkForeignKeys({ tables }: ShardSchema, placed: ReadonlyMap<string, P
         `${child.name}(${key.columns.join(', ')}) refers to ${parent.name}, whose rows do not move together with it${key.onDelete === 'NO ACTION' ? '' : ` (ON DELETE ${key.onDelete})`}.`,
         {
           tables: [child.name, parent.name],
-          remedy: `Give ${child.name} the shard key of ${parent.name}, or drop the foreign key.`,
+          remedy: `${remedyFor(child, parent, key.columns, foreign, below, above)}, or drop the foreign key.`,
         },
       );
     }
   }
+}
+
+/** What makes a foreign key one between rows that move together. */
+function remedyFor(
+  child: TableInfo,
+  parent: TableInfo,
+  columns: readonly string[],
+  foreign: readonly string[],
+  below: Placement | undefined,
+  above: Placement | undefined,
+): string {
+  if (below?.kind === 'sharded' && above?.kind === 'sharded' && below.keyspace === above.keyspace) {
+    const [own, others] = [below.key.name, above.key.name];
+    if (!foreign.some((column) => sameName(column, others)) && !columns.some((column) => sameName(column, own))) {
+      const target = [others, ...foreign].join(', ');
+      return `Write FOREIGN KEY (${[own, ...columns].join(', ')}) REFERENCES ${parent.name} (${target}), the latter UNIQUE`;
+    }
+    if (child === parent) return `Spread ${child.name} by a column that such rows share`;
+  }
+  return `Give ${child.name} the shard key of ${parent.name}`;
 }
 
 const quoted = (name: string): string => (/['\\]/.test(name) ? JSON.stringify(name) : `'${name}'`);

@@ -7,7 +7,7 @@ import { type Copied, copyScope, findConflict } from './copy';
 import { type MoveIo, raisedBy } from './io';
 import type { Phase, PlacedMove } from './move-sql';
 import { throughPins } from './pinned';
-import { explained, lacksParents, notOwner, refusedBy, unreleased } from './refusals';
+import { doesNotLetGo, explained, lacksParents, notOwner, refusedBy, unreleased } from './refusals';
 import { noteKeys } from './scan';
 import { readSchemaStatements, type ShardSchema, schemaOf } from './schema';
 import type { MoveSpec } from './spec';
@@ -204,7 +204,7 @@ export class Mover {
   /** RELEASE is tried on the source, and a large landing on the target: what has landed must be released. */
   async #check(move: PlacedMove, cargo: Cargo, { counts, rows, bytes }: Copied, frozenAt: number): Promise<void> {
     await this.#rehearse(move.from, step.release(move, cargo, counts, true)).catch((error: unknown) => {
-      throw refusedBy(move.from, 'does not let a row go', error) ?? error;
+      throw doesNotLetGo(move, cargo, error) ?? error;
     });
     if (rows > REHEARSED_ROWS) {
       const statements = step.land(move, cargo, this.#run, counts);

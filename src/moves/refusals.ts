@@ -1,7 +1,9 @@
 import type { Journaled, Move, MoveRequest } from '../catalog/journal';
 import { MoveInProgressError, MoveRefusedError, type ShardedDrizzleError } from '../errors';
 import { unhex } from '../placement/signals';
+import type { Cargo } from './carry';
 import { raisedBy } from './io';
+import { LEVELS } from './leaving';
 import type { PlacedMove } from './move-sql';
 
 /** What a step has raised, in words that say what to do; every other error as it is. */
@@ -41,15 +43,15 @@ const tableIn = (said = ''): string => unhex(said.split('-')[0] as string);
 export function unreleased(move: PlacedMove, landed: Readonly<Record<string, number>>, error: unknown): unknown {
   const raised = raisedBy(error);
   if (raised?.kind !== 'COUNT') return explained(move, error);
-  const { id, kind, key, lo, hi, from, to } = move;
+  const { id, key, lo, hi, from, to } = move;
   const table = tableIn(raised.said);
-  const which = kind === 'slots' ? `the slots ${lo} to ${hi}` : key === null ? 'the keys' : `the key '${key}'`;
+  const which = key === null ? `the slots ${lo} to ${hi}` : `the key '${key}'`;
   return new MoveInProgressError(
     `Move ${id} cannot end: of ${table}, ${from} has ${raised.said.split('-')[1]} rows of ${which}, and ${landed[table] ?? 0} have landed on ${to}. Something has written to ${from} past the router meanwhile.`,
     {
       tables: [table],
       shard: from,
-      remedy: `Compare both with db.$shard('${from}') and db.$shard('${to}'), delete on ${from} what ${to} does not have (put back what is missing), then call db.$cluster.resume(): the move goes on. Until then writes to these rows wait.`,
+      remedy: `Look at both with db.$shard(), delete on ${from} what ${to} does not have or put back what is missing, then call db.$cluster.resume(): the move goes on. Until then writes wait.`,
       cause: error,
     },
   );
@@ -70,6 +72,22 @@ export const lacksParents = ({ to }: PlacedMove, cause: unknown): MoveRefusedErr
     remedy: 'Are its reference tables complete? Insert what is missing, then move again.',
     cause,
   });
+
+/** Deleting the rows was tried on the source, and did not work. */
+export function doesNotLetGo({ from }: PlacedMove, { tables }: Cargo, error: unknown): MoveRefusedError | undefined {
+  const refused = refusedBy(from, 'does not let a row go', error);
+  const names = tables.filter(({ restricts }) => restricts.length > 0).map((table) => table.name);
+  if (!refused?.message.includes('FOREIGN KEY constraint failed') || names.length === 0) return refused;
+  return new MoveRefusedError(
+    `Rows of ${names.join(' or ')} refer to each other ON DELETE RESTRICT in a circle, or more than ${LEVELS} levels deep.`,
+    {
+      tables: names,
+      shard: from,
+      remedy: 'Write ON DELETE NO ACTION, which looks when all are deleted.',
+      cause: error,
+    },
+  );
+}
 
 /** What a shard says when one of its constraints or triggers is against the move. */
 export function refusedBy(shard: string, what: string, error: unknown): MoveRefusedError | undefined {

@@ -22,8 +22,6 @@ export interface TableInfo {
   readonly foreignKeys: readonly ForeignKeyInfo[];
   /** What two databases must agree on for rows to be the same on both. */
   readonly form: string;
-  /** An index begins with this column. */
-  readonly isIndexed: (column: string) => boolean;
 }
 
 export interface TriggerInfo {
@@ -56,7 +54,7 @@ const READ_SCHEMA: readonly string[] = [
   `select t.name, t.wr, t.strict, m.sql ${fromTables("join sqlite_master m on m.type = 'table' and m.name = t.name")}`,
   `select t.name as tbl, c.* ${fromTables('join pragma_table_xinfo(t.name) c')}, c.cid`,
   `select t.name as tbl, f.* ${fromTables('join pragma_foreign_key_list(t.name) f')}, f.id, f.seq`,
-  `select t.name as tbl, l.name as "index", l."unique" as uniq, l.origin, i.seqno, i.name as "column"
+  `select t.name as tbl, l.name as "index", l."unique" as uniq, l.origin, i.name as "column"
     ${fromTables('join pragma_index_list(t.name) l join pragma_index_info(l.name) i')}, l.seq, i.seqno`,
   `select name, tbl_name as tbl, sql from sqlite_master where type = 'trigger' and ${isUsers('name')}`,
 ];
@@ -107,8 +105,6 @@ function tableInfo(row: Row, columns: readonly Row[], foreignKeys: readonly Row[
     ]),
     shape.columns.map((column) => column.collation),
   ];
-  const leading = new Set(indexes.filter((index) => index.seqno === 0).map((index) => String(index.column)));
-  if (shape.rowidAlias !== undefined) leading.add(shape.rowidAlias);
   return {
     name,
     shape,
@@ -117,7 +113,6 @@ function tableInfo(row: Row, columns: readonly Row[], foreignKeys: readonly Row[
     withoutRowid: row.wr === 1,
     foreignKeys: foreignKeysOf(foreignKeys),
     form: JSON.stringify(form),
-    isIndexed: (column) => leading.has(column),
   };
 }
 

@@ -2,6 +2,7 @@ import type { BoundStatement } from '../sql/bound';
 import { bound, name, raw, type Sql, sql } from '../sql/tag';
 import type { Cargo, CarriedTable } from './carry';
 import { createTriggers, dropTriggers, hexName, landRows } from './landing';
+import { deletion } from './leaving';
 import {
   checkIdentity,
   cutRange,
@@ -215,7 +216,7 @@ export function release(move: PlacedMove, cargo: Cargo, counts: readonly number[
     ),
     ...(circular ? [sql`pragma defer_foreign_keys = on`] : []),
     ...dropTriggers(silentAtRelease),
-    ...[...tables].reverse().map((table) => sql`delete from ${inScope(move, table)}`),
+    ...[...tables].reverse().flatMap((table) => deletion(table, inScope(move, table))),
     // The user's triggers may have kept some, or put them back: they would be on both shards.
     ...tables.map(
       (table) => sql`select case when exists (select 1 from ${inScope(move, table)})

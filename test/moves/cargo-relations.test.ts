@@ -55,6 +55,22 @@ const FAMILIES: Readonly<Record<string, Family>> = {
       `insert into nodes values ('${key}', 1, 2), ('${key}', 2, 3), ('${key}', 3, null), ('${key}', 4, 4)`,
     ],
   },
+  'a table that refers to itself ON DELETE RESTRICT': {
+    ddl: [
+      `create table staff (id integer primary key, company text not null, boss integer,
+        unique (company, id), foreign key (company, boss) references staff (company, id) on delete restrict)`,
+      `create table rooms (company text, n integer, "inside" integer, primary key (company, n),
+        foreign key (company, "inside") references rooms on delete restrict) without rowid`,
+    ],
+    tables: { staff: { key: 'company' }, rooms: { key: 'company' } },
+    // Those above before those below, after them, and one that is above itself.
+    insert: (key, n) => [
+      'pragma defer_foreign_keys = on',
+      `insert into staff values (${n}, '${key}', null), (${n + 1}, '${key}', ${n}), (${n + 2}, '${key}', ${n + 1}),
+        (${n + 3}, '${key}', ${n + 4}), (${n + 4}, '${key}', ${n + 4}), (${n + 5}, '${key}', ${n})`,
+      `insert into rooms values ('${key}', 1, null), ('${key}', 2, 1), ('${key}', 3, 2), ('${key}', 4, 2)`,
+    ],
+  },
   'a circle of two tables': {
     ddl: [
       'create table authors (k text primary key, best integer, foreign key (k, best) references books (k, id) deferrable initially deferred)',
@@ -163,7 +179,16 @@ const REFUSED: Readonly<Record<string, { ddl: readonly string[]; tables: Sharded
     'a table that refers to rows of other keys': {
       ddl: ['create table people (id text primary key, boss text references people (id))'],
       tables: {},
-      message: 'people(boss) refers to people',
+      message:
+        'people(boss) refers to people, whose rows do not move together with it. Spread people by a column that such rows share, or drop the foreign key.',
+    },
+    'a table that refers to rows which the database does not know to have the same key': {
+      ddl: [
+        'create table people (id text primary key, company text, boss text references people (id) on delete restrict)',
+      ],
+      tables: { people: { key: 'company' } },
+      message:
+        'people(boss) refers to people, whose rows do not move together with it (ON DELETE RESTRICT). Write FOREIGN KEY (company, boss) REFERENCES people (company, id), the latter UNIQUE, or drop the foreign key.',
     },
     'a child without a shard key': {
       ddl: [
@@ -195,6 +220,28 @@ describe('rows that refer to rows which stay', () => {
     expect(error.message).toContain(message);
     expect(frozen).toBe(false);
     expect(await everything()).toEqual(before);
+  });
+
+  it.each([
+    ['in a circle', `(1, 'k', 2), (2, 'k', 1)`, 'update staff set boss = null where id = 1', 2],
+    [
+      'too deep',
+      Array.from({ length: 120 }, (_, i) => `(${i}, 'k', ${i === 0 ? 'null' : i - 1})`).join(', '),
+      'update staff set boss = null where id = 20',
+      120,
+    ],
+  ])('are not moved where they refer to each other ON DELETE RESTRICT %s', async (_what, rows, mend, count) => {
+    const family = FAMILIES['a table that refers to itself ON DELETE RESTRICT'] as Family;
+    const { db } = await loaded(family.ddl, { tables: family.tables });
+    await on('s0', 'pragma defer_foreign_keys = on', `insert into staff values ${rows}`);
+    const before = await everything();
+    const error = await refusalOf(db.$cluster.reassign(KEY, 's1'));
+    expect(error).toMatchObject({ code: 'MOVE_REFUSED', shard: 's0' });
+    expect(error.message).toContain('ON DELETE RESTRICT in a circle, or more than 100 levels deep');
+    expect(error.message).toContain('Write ON DELETE NO ACTION');
+    expect(await everything()).toEqual(before);
+    await on('s0', mend);
+    expect(await db.$cluster.reassign(KEY, 's1')).toMatchObject({ rows: count });
   });
 
   const visits = FAMILIES['reference tables'] as Family;

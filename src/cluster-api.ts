@@ -88,7 +88,8 @@ export interface ClusterApi<TShard extends string = string> {
   /**
    * Looks at every row's shard key, and at what the shards and the catalog say of each other: rows on a shard that does not
    * own them, keys on two shards, reference tables that differ, moves that nobody is at work on. For a cron trigger or a
-   * terminal, not for requests: it reads every key, and every row of the reference tables.
+   * terminal, not for requests: it reads every key, and every row of the reference tables. Its `notes` are no faults: records of
+   * keys without rows.
    *
    * @example
    * const { ok, text } = await db.$cluster.verify();

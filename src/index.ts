@@ -47,5 +47,5 @@ export { CHANNELS, type MoveEvent, type RetryEvent, type RouteEvent } from './te
 export type { ShardTelemetry, TelemetrySnapshot } from './telemetry/counters';
 export type { LatencySnapshot } from './telemetry/histogram';
 export { ServerTiming } from './telemetry/server-timing';
-export type { Finding, TableCount, VerifyReport } from './verify/finding';
+export type { Finding, RecordNote, TableCount, VerifyReport } from './verify/finding';
 export type { VerifySettings } from './verify/verify';

@@ -58,44 +58,18 @@ export async function findMisplaced(io: MoveIo, shard: string, table: KeyedTable
   }
 }
 
+/** The shard that decides where a key lives; undefined when nobody owns its slot. */
+export function homeOf(map: ShardMap, keyspace: string, key: string): string | undefined {
+  const slot = slotOf(key);
+  return map.keyspaces[keyspace]?.ranges.find(({ lo, hi }) => lo <= slot && slot <= hi)?.shard;
+}
+
 /** Where a key lives by the word of its home; undefined when nobody owns its slot. */
 export async function ownerOf(io: MoveIo, map: ShardMap, keyspace: string, key: string): Promise<string | undefined> {
-  const slot = slotOf(key);
-  const home = map.keyspaces[keyspace]?.ranges.find(({ lo, hi }) => lo <= slot && slot <= hi)?.shard;
+  const home = homeOf(map, keyspace, key);
   if (home === undefined) return undefined;
   const [[row] = []] = await io.run(home, [
     bound(sql`select at from _shard_keys where keyspace = ${keyspace} and key = ${key}`),
   ]);
   return row ? String(row.at) : home;
-}
-
-/** Records on a shard's own keys that name shards which do not have the key: its routers find nothing. */
-export async function findUnreachable(
-  io: MoveIo,
-  home: string,
-): Promise<{ keyspace: string; key: string; at: string }[]> {
-  const [rows = []] = await io.run(home, [
-    bound(sql`select k.keyspace, k.key, k.at from _shard_keys k where k.at <> ${home} and exists (
-      select 1 from _shard_slots s where s.keyspace = k.keyspace and k.slot between s.lo and s.hi)`),
-  ]);
-  const byShard = new Map<string, { keyspace: string; key: string; at: string }[]>();
-  for (const { keyspace, key, at } of rows) {
-    const list = byShard.get(String(at)) ?? [];
-    list.push({ keyspace: String(keyspace), key: String(key), at: String(at) });
-    byShard.set(String(at), list);
-  }
-  const lost: { keyspace: string; key: string; at: string }[] = [];
-  for (const [at, keys] of byShard) {
-    const list = JSON.stringify(keys.map(({ keyspace, key }) => [keyspace, key]));
-    const [found = []] = await io.run(at, [
-      bound(sql`select j.key as n, r.at from json_each(${list}) j
-        join _shard_keys r on r.keyspace = j.value->>0 and r.key = j.value->>1 where r.at <> ${at}`),
-    ]);
-    // One that it has no record of was claimed, and never written.
-    for (const { n } of found) {
-      const one = keys[Number(n)];
-      if (one) lost.push(one);
-    }
-  }
-  return lost;
 }

@@ -10,8 +10,9 @@ import type { MoveSpec } from '../moves/spec';
 import { xor52 } from '../placement/xor';
 import { bound, name, sql } from '../sql/tag';
 import { removeCopy, sameRows } from './duplicates';
-import { type Finding, reportOf, type TableCount, type VerifyReport } from './finding';
-import { findMisplaced, findUnreachable, type KeyedTable, type Misplaced, ownerOf, readOwned } from './keys';
+import { type Finding, type RecordNote, reportOf, type TableCount, type VerifyReport } from './finding';
+import { findMisplaced, type KeyedTable, type Misplaced, ownerOf, readOwned } from './keys';
+import { compareRecords, findRowless, findUnrecorded } from './records';
 import { checksumOf } from './replicas';
 
 export interface VerifySettings {
@@ -29,6 +30,7 @@ export async function verify(io: MoveIo, spec: MoveSpec, { repair = false }: Ver
 
 class Verifier {
   readonly #findings: Finding[] = [];
+  readonly #notes: RecordNote[] = [];
   readonly #counts: TableCount[] = [];
 
   constructor(
@@ -55,9 +57,11 @@ class Verifier {
       for (const table of this.#keyed(schema)) misplaced.push(...(await this.#table(shard, table)));
     }
     await this.#misplaced(misplaced, schemas);
-    await this.#unreachable(names);
+    for (const keyspace of Object.keys(map.keyspaces)) {
+      for (const shard of names) await this.#records(shard, keyspace, schemas);
+    }
     await this.#replicas(names, schemas);
-    return reportOf(this.#findings, this.#counts);
+    return reportOf(this.#findings, this.#notes, this.#counts);
   }
 
   async #map(): Promise<ShardMap> {
@@ -185,8 +189,13 @@ class Verifier {
     const keys = new Map(list.map((one) => [JSON.stringify([one.shard, one.keyspace, one.key]), one]));
     for (const { shard, keyspace, key } of keys.values()) {
       const owner = await ownerOf(this.io, map, keyspace, key);
-      if (owner === undefined || owner === shard) continue;
-      const tables = this.#keyed(schemas.get(shard) as ShardSchema).filter((table) => table.keyspace === keyspace);
+      if (owner === undefined) continue;
+      const tables = this.#tablesOf(schemas, shard, keyspace);
+      if (owner === shard) {
+        const unrecorded = await findUnrecorded(this.io, map, { shard, keyspace, key }, tables);
+        if (unrecorded) this.#found(unrecorded);
+        continue;
+      }
       const same = await sameRows(this.io, { keyspace, key, shard, owner }, tables);
       if (same === 'gone') continue;
       const copy = { kind: same === 'stray' ? ('stray' as const) : ('duplicate' as const), shard, keyspace, key };
@@ -207,22 +216,30 @@ class Verifier {
     }
   }
 
-  async #unreachable(names: readonly string[]): Promise<void> {
-    for (const home of names) {
-      const lost = await findUnreachable(this.io, home);
-      if (lost.length === 0) continue;
-      await pause(AGAIN_MS);
-      const still = new Set((await findUnreachable(this.io, home)).map((one) => JSON.stringify(one)));
-      for (const { keyspace, key, at } of lost.filter((one) => still.has(JSON.stringify(one)))) {
-        this.#found({
-          kind: 'unreachable',
-          shard: home,
-          keyspace,
-          key,
-          message: `it says that the key '${key}' lives on ${at}, which says that it lives elsewhere.`,
-          remedy: 'Was one of the two restored to an earlier time?',
-        });
-      }
+  #tablesOf(schemas: ReadonlyMap<string, ShardSchema>, shard: string, keyspace: string): KeyedTable[] {
+    const schema = schemas.get(shard);
+    return schema ? this.#keyed(schema).filter((table) => table.keyspace === keyspace) : [];
+  }
+
+  async #records(shard: string, keyspace: string, schemas: ReadonlyMap<string, ShardSchema>): Promise<void> {
+    const tablesOf = (one: string) => this.#tablesOf(schemas, one, keyspace);
+    const rowless = await findRowless(this.io, shard, keyspace, tablesOf(shard));
+    if (rowless.keys > 0) this.#notes.push({ kind: 'rowless', shard, keyspace, ...rowless });
+    const { lost, unwritten } = await compareRecords(this.io, shard, keyspace, tablesOf);
+    for (const [at, keys] of unwritten) this.#notes.push({ kind: 'unwritten', shard, at, keyspace, ...keys });
+    if (lost.length === 0) return;
+    await pause(AGAIN_MS);
+    const again = await compareRecords(this.io, shard, keyspace, tablesOf);
+    const still = new Set(again.lost.map((one) => JSON.stringify(one)));
+    for (const { key, at } of lost.filter((one) => still.has(JSON.stringify(one)))) {
+      this.#found({
+        kind: 'unreachable',
+        shard,
+        keyspace,
+        key,
+        message: `it says that the key '${key}' lives on ${at}, which says that it lives elsewhere.`,
+        remedy: 'Was one of the two restored to an earlier time?',
+      });
     }
   }
 

@@ -31,10 +31,12 @@ export interface ScannedPage {
   readonly conflicts: readonly AdoptionConflict[];
 }
 
+type ScannedTable = CarriedTable & { readonly isIndexed: boolean };
+
 /** Lists the keys of a keyspace that one database came with, page by page, and records on their homes where they live. */
 export class Scan {
   readonly #tables = new Map<string, KeyTables>();
-  #carried: readonly CarriedTable[] | undefined;
+  #carried: readonly ScannedTable[] | undefined;
   readonly #io: AdoptionIo;
 
   constructor(
@@ -95,7 +97,7 @@ export class Scan {
 
   /** The next keys of a table, without those that are recorded already. */
   async #read(
-    { name: table, key, isIndexed, rowid }: CarriedTable,
+    { name: table, key, isIndexed, rowid }: ScannedTable,
     after: string | null,
   ): Promise<{ keys: string[]; last: string | null; rows: number }> {
     const column = name(key as string);
@@ -136,7 +138,7 @@ export class Scan {
     return conflicts;
   }
 
-  async #keyed(shard: string): Promise<readonly CarriedTable[]> {
+  async #keyed(shard: string): Promise<readonly ScannedTable[]> {
     const schema = schemaOf(await this.io.run(shard, readSchemaStatements));
     const placed = placements(this.spec, schema);
     const keyOf = ({ name: table }: TableInfo): string | undefined => {
@@ -144,7 +146,10 @@ export class Scan {
       return placement?.kind === 'sharded' && placement.keyspace === this.keyspace ? placement.key.name : undefined;
     };
     const infos = [...schema.tables.values()].filter((info) => keyOf(info) !== undefined);
-    return carriedTables(infos, keyOf);
+    return carriedTables(infos, keyOf).map((table, i) => ({
+      ...table,
+      isIndexed: (infos[i] as TableInfo).isIndexed(table.key as string),
+    }));
   }
 
   async #tablesOf(shard: string, again: boolean): Promise<KeyTables> {

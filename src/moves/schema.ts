@@ -22,6 +22,8 @@ export interface TableInfo {
   readonly foreignKeys: readonly ForeignKeyInfo[];
   /** What two databases must agree on for rows to be the same on both. */
   readonly form: string;
+  /** An index begins with this column. */
+  readonly isIndexed: (column: string) => boolean;
 }
 
 export interface TriggerInfo {
@@ -105,6 +107,8 @@ function tableInfo(row: Row, columns: readonly Row[], foreignKeys: readonly Row[
     ]),
     shape.columns.map((column) => column.collation),
   ];
+  const leading = new Set(indexes.filter((index) => index.seqno === 0).map((index) => String(index.column)));
+  if (shape.rowidAlias !== undefined) leading.add(shape.rowidAlias);
   return {
     name,
     shape,
@@ -113,6 +117,7 @@ function tableInfo(row: Row, columns: readonly Row[], foreignKeys: readonly Row[
     withoutRowid: row.wr === 1,
     foreignKeys: foreignKeysOf(foreignKeys),
     form: JSON.stringify(form),
+    isIndexed: (column) => leading.has(column),
   };
 }
 

@@ -1,11 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { cityRows } from './example/node/dataset.ts';
 
 /** Shards that tests can use; `test/support/shards.ts` hands out the first n of them. */
 const SHARD_COUNT = 7;
 
 const databases = ['DB_PLAIN', ...Array.from({ length: SHARD_COUNT }, (_, index) => `DB_${index}`)];
+
+/** The 10,000 largest cities: see `test/support/cities.ts`. */
+const cities = cityRows
+  .toSorted((a, b) => b.population - a.population || a.id - b.id)
+  .slice(0, 10_000)
+  .map(({ id, name, countryCode, population }) => [String(id), name, countryCode, population]);
 
 /** js-xxhash names source maps that it does not ship; Vite would warn of each at every run. */
 const withoutMissingSourceMaps = {
@@ -34,6 +41,7 @@ export function workerdTests(project: { name: string; exclude: string[] }): Test
           compatibilityDate: '2026-11-01',
           compatibilityFlags: ['nodejs_compat'],
           d1Databases: Object.fromEntries(databases.map((name) => [name, name])),
+          bindings: { CITIES: cities },
           kvNamespaces: ['KV'],
           durableObjects: { SHARD_COORDINATOR: { className: 'ShardCoordinator', useSQLite: true } },
         },

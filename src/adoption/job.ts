@@ -8,8 +8,11 @@ import { Scan, type ScanPlace } from './scan';
 /** How long a driver scans before it writes down how far it is. */
 const SLICE_MS = 500;
 
-/** Reading a page is little work; what it finds is written to other shards, which are in use. */
-export const SCAN_OPTIONS: JobOptions = { rowsPerMove: 1000, rowsPerSecond: 100_000, frozenMs: 10_000 };
+/**
+ * Rows of a page: each of its keys is a lookup in every table of its home, and no other statement runs there meanwhile. Reading a
+ * page is little work itself.
+ */
+export const SCAN_OPTIONS: JobOptions = { rowsPerMove: 4000, rowsPerSecond: 100_000, frozenMs: 10_000 };
 
 export type AdoptStep = JobStep & { readonly do: 'adopt' };
 
@@ -34,7 +37,7 @@ export function startAdoption(catalog: Catalog, map: ShardMap, spec: MoveSpec, o
 
 /** Scans for a moment. */
 export async function adoptStep(io: MoveIo, spec: MoveSpec, job: Job, step: AdoptStep): Promise<JobProgress> {
-  const scan = new Scan(io, spec, step.keyspace, step.shard);
+  const scan = new Scan(io, spec, step.keyspace, step.shard, job.options.rowsPerMove);
   const began = Date.now();
   let place = job.place === null ? { table: 0, after: null } : (JSON.parse(job.place) as ScanPlace);
   let rows = 0;

@@ -12,8 +12,6 @@ import { foldName } from '../sql/tokens';
 import { type AdoptionIo, adoptKeys } from './adopt-keys';
 import { type FoundKey, forgetMemoStatements, type KeyTables, scannedStatements } from './statements';
 
-/** Keys that are looked at together. Each is a lookup in every table of its home, which no other statement may take part in. */
-const KEYS_PER_PAGE = 4000;
 const MEMOS_PER_BATCH = 5000;
 /** How often keys whose slots are being moved are tried again. */
 const TRIES = 200;
@@ -44,6 +42,8 @@ export class Scan {
     readonly spec: MoveSpec,
     readonly keyspace: string,
     readonly source: string,
+    /** Rows that are looked at together. */
+    readonly pageSize: number,
   ) {
     this.#io = {
       cluster: io.cluster,
@@ -60,7 +60,7 @@ export class Scan {
     if (!carried) return { next: undefined, rows: 0, conflicts: [] };
     const { keys, last, rows } = await this.#read(carried, after);
     const conflicts = await this.#adopt(keys.map((key) => ({ key, slot: slotOf(key) })));
-    const next = last === null || rows < KEYS_PER_PAGE ? { table: table + 1, after: null } : { table, after: last };
+    const next = last === null || rows < this.pageSize ? { table: table + 1, after: null } : { table, after: last };
     return { next, rows, conflicts };
   }
 
@@ -106,9 +106,9 @@ export class Scan {
     const order = byRow ? name(rowid) : column;
     const beyond = after === null ? sql`true` : sql`${order} > ${after}`;
     const page = byRow
-      ? sql`select ${column} as k, ${order} as o from ${name(table)} where ${beyond} order by ${order} limit ${KEYS_PER_PAGE}`
+      ? sql`select ${column} as k, ${order} as o from ${name(table)} where ${beyond} order by ${order} limit ${this.pageSize}`
       : sql`select distinct ${column} as k, ${column} as o from ${name(table)} where ${beyond} and ${column} is not null
-          order by ${column} limit ${KEYS_PER_PAGE}`;
+          order by ${column} limit ${this.pageSize}`;
     const [[row] = []] = await this.io.run(this.source, [
       bound(sql`with page as materialized (${page}) select count(*) as n, cast(max(o) as text) as last,
         json_group_array(distinct cast(k as text)) filter (where k is not null and not exists (

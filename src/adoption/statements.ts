@@ -1,8 +1,7 @@
-import { allTrue, type KeyColumn, MEMO, TABLE_LIST } from '../placement/claims';
+import { allTrue, hasRows, type KeyColumn, MEMO, TABLE_LIST } from '../placement/claims';
 import { CONFLICT } from '../placement/conflict';
 import { FROM_IDENTITY, frozen, IDENTITY, IS_OTHER, owns, raise } from '../placement/guard';
 import type { BoundStatement } from '../sql/bound';
-import { quoteName } from '../sql/tokens';
 
 /** A key that a database came with, in canonical form. */
 export interface FoundKey {
@@ -40,12 +39,7 @@ export function adoptStatements(
   keys: readonly FoundKey[],
   { list, columns }: KeyTables,
 ): BoundStatement[] {
-  const rowless =
-    home.shard === source
-      ? []
-      : columns.map(
-          ({ table, column }) => `not exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.k)`,
-        );
+  const rowless = home.shard === source ? [] : columns.map((column) => `not ${hasRows(column, 'j.k')}`);
   const isFrozen = frozen('?1', 'j.k', 'j.s', 'null');
   return [
     {
@@ -122,11 +116,7 @@ export const probeStatements = (
 ): BoundStatement[] => [
   checkIdentity(source),
   {
-    sql: `select j.key as n from json_each(?1) j where ${anyTrue(
-      columns.map(
-        ({ table, column }) => `exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.value)`,
-      ),
-    )}`,
+    sql: `select j.key as n from json_each(?1) j where ${anyTrue(columns.map((column) => hasRows(column, 'j.value')))}`,
     params: [JSON.stringify(keys)],
   },
 ];

@@ -26,6 +26,13 @@ export interface KeyColumn {
   readonly column: string;
 }
 
+/**
+ * The condition that a table has rows of a key. IN takes the index of the shard key, and without one it reads the table once and
+ * not once for each key.
+ */
+export const hasRows = ({ table, column }: KeyColumn, key: string): string =>
+  `coalesce(${key} in (select ${quoteName(column)} from ${quoteName(table)}), 0)`;
+
 /** An AND of conditions as a tree: as a chain, a hundred of them would be deeper than D1 lets an expression be. */
 export function allTrue(conditions: readonly string[]): string {
   if (conditions.length < 2) return conditions[0] ?? 'true';
@@ -58,9 +65,7 @@ export function claimStatements(
     `(select key as n, value->>0 as k, value->>1 as s, value->>2 as wanted, value->>3 as probed from json_each(?${at}))`;
   const unrecorded = 'not exists (select 1 from _shard_keys t where t.keyspace = ?3 and t.key = j.k)';
   const lost = `not ${owns('?3', 'j.s')}`;
-  const rowless = columns.map(
-    ({ table, column }) => `not exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.k)`,
-  );
+  const rowless = columns.map((column) => `not ${hasRows(column, 'j.k')}`);
   return [
     {
       sql: `select case when ${IS_OTHER} then ${IDENTITY}

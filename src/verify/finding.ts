@@ -9,9 +9,19 @@ export interface Finding {
    * - `replica`: a reference table is not the same on all shards
    * - `keyless`: rows with a null or unusable shard key, which belong to no shard
    * - `unfinished`: a move, or a list of keys for one, that nobody is at work on
+   * - `conflict`: two databases came with rows of one key; no statement with it runs
    * - `digest`: the digests do not add up, so that no scatter is answered: a shard was restored, or belongs to another cluster
    */
-  readonly kind: 'stray' | 'duplicate' | 'unreachable' | 'slots' | 'replica' | 'keyless' | 'unfinished' | 'digest';
+  readonly kind:
+    | 'stray'
+    | 'duplicate'
+    | 'unreachable'
+    | 'slots'
+    | 'replica'
+    | 'keyless'
+    | 'unfinished'
+    | 'conflict'
+    | 'digest';
   readonly shard: string;
   readonly message: string;
   readonly keyspace?: string;

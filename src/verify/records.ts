@@ -1,5 +1,6 @@
 import type { ShardMap } from '../catalog/catalog';
 import type { MoveIo } from '../moves/io';
+import { CONFLICT } from '../placement/conflict';
 import { slotOf } from '../placement/slots';
 import { bound, joinSql, name, raw, type Sql, sql } from '../sql/tag';
 import type { Finding } from './finding';
@@ -85,7 +86,7 @@ export async function compareRecords(
   const unwritten = new Map<string, KeyCount>();
   for (let after: string | undefined; ; ) {
     const [rows = []] = await io.run(home, [
-      bound(sql`select key, slot, at from _shard_keys where keyspace = ${keyspace} and ${beyond(after)} and at <> ${home}
+      bound(sql`select key, slot, at from _shard_keys where keyspace = ${keyspace} and ${beyond(after)} and at <> ${home} and at <> ${CONFLICT}
         and ${ownsSlot(keyspace, raw('slot'))} order by key limit ${RECORDS_PER_PAGE}`),
     ]);
     for (const at of new Set(rows.map((row) => String(row.at)))) {

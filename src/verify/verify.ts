@@ -7,6 +7,7 @@ import { copyReferences } from '../moves/references';
 import { collectOn } from '../moves/runner';
 import { readSchemaStatements, type ShardSchema, schemaOf } from '../moves/schema';
 import type { MoveSpec } from '../moves/spec';
+import { CONFLICT } from '../placement/conflict';
 import { xor52 } from '../placement/xor';
 import { bound, name, sql } from '../sql/tag';
 import { removeCopy, sameRows } from './duplicates';
@@ -47,6 +48,7 @@ class Verifier {
       await collectOn(this.io, names);
     }
     await this.#unfinished();
+    await this.#conflicts();
     await this.#digests(names);
     await this.#slots(map, names);
     const misplaced: Misplaced[] = [];
@@ -54,7 +56,12 @@ class Verifier {
     for (const shard of names) {
       const schema = schemaOf(await this.io.run(shard, readSchemaStatements));
       schemas.set(shard, schema);
-      for (const table of this.#keyed(schema)) misplaced.push(...(await this.#table(shard, table)));
+      for (const table of this.#keyed(schema)) {
+        const found = await this.#table(shard, table);
+        // What a database came with is where it should be, whether it was scanned or not.
+        const isNew = map.keyspaces[table.keyspace]?.adopting?.some((one) => one.shard === shard);
+        if (!isNew) misplaced.push(...found);
+      }
     }
     await this.#misplaced(misplaced, schemas);
     for (const keyspace of Object.keys(map.keyspaces)) {
@@ -94,6 +101,19 @@ class Verifier {
         shard: move.from ?? move.home,
         message: `move ${move.id} to ${move.to} stopped at ${move.phase}${move.error ? `: ${move.error}` : ''}.`,
         remedy: 'Run db.$cluster.resume().',
+      });
+    }
+  }
+
+  async #conflicts(): Promise<void> {
+    for (const { keyspace, key, shards } of await this.io.catalog.conflicts()) {
+      this.#found({
+        kind: 'conflict',
+        shard: shards.join(', '),
+        keyspace,
+        key,
+        message: `the key '${key}' has rows on each of them, since before there was the cluster.`,
+        remedy: 'Say which are right: db.$cluster.adopt({ onConflict: ... }).',
       });
     }
   }
@@ -189,7 +209,7 @@ class Verifier {
     const keys = new Map(list.map((one) => [JSON.stringify([one.shard, one.keyspace, one.key]), one]));
     for (const { shard, keyspace, key } of keys.values()) {
       const owner = await ownerOf(this.io, map, keyspace, key);
-      if (owner === undefined) continue;
+      if (owner === undefined || owner === CONFLICT) continue;
       const tables = this.#tablesOf(schemas, shard, keyspace);
       if (owner === shard) {
         const unrecorded = await findUnrecorded(this.io, map, { shard, keyspace, key }, tables);

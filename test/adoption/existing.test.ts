@@ -51,6 +51,7 @@ describe.each(PLACES)('databases that come with rows, the catalog in the %s', (p
       everyKey.toSorted(),
     );
     expect(await db.select().from(users).where(eq(users.id, 'nobody'))).toEqual([]);
+    expect((await db.$cluster.verify()).text).toContain('all is well');
     expect((await db.$cluster.adoption()).pending).toEqual([
       { keyspace: 'default', shard: 's0' },
       { keyspace: 'default', shard: 's1' },
@@ -143,6 +144,7 @@ describe.each(PLACES)('databases that come with rows, the catalog in the %s', (p
       pending: [],
       conflicts: [{ keyspace: 'default', key: 'e1', shards: ['s0', 's1'] }],
     });
+    expect((await other.$cluster.verify()).findings).toMatchObject([{ kind: 'conflict', key: 'e1', shard: 's0, s1' }]);
     for (const id of [...EAST, ...WEST].filter((one) => one !== 'e1'))
       expect(await other.select().from(users).where(eq(users.id, id))).toHaveLength(1);
   });

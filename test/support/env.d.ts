@@ -10,6 +10,8 @@ declare namespace Cloudflare {
     DB_4: D1Database;
     DB_5: D1Database;
     DB_6: D1Database;
+    /** `[id, name, country, population]` of the 10,000 largest cities. */
+    CITIES: [id: string, name: string, country: string, population: number][];
     KV: KVNamespace;
     /** Objects keep what they hold from test to test: use a name of your own. */
     SHARD_COORDINATOR: DurableObjectNamespace<import('../../src/catalog/coordinator').ShardCoordinator>;

@@ -27,6 +27,12 @@ const MAX_KEY_BYTES = 512;
 export const MAX_BULK_KEYS = 100;
 const HINT_SECONDS = 24 * 60 * 60;
 
+/** What the names of a cluster's hints begin with. */
+export const hintPrefix = (cluster: string): string => `sharded-drizzle:${cluster}:key:`;
+
+export const hintName = (cluster: string, keyspace: string, key: string): string =>
+  hintPrefix(cluster) + JSON.stringify([keyspace, key]);
+
 /**
  * The shard map and hints `key → shard` in KV. Whatever comes from here may be old, missing or wrong, and KV may fail: then
  * it costs a round trip more, never a row.
@@ -74,7 +80,7 @@ export class HintStore {
   }
 
   #keyOf(keyspace: string, key: string): string | undefined {
-    const name = `sharded-drizzle:${this.name}:key:${JSON.stringify([keyspace, key])}`;
+    const name = hintName(this.name, keyspace, key);
     return new TextEncoder().encode(name).length > MAX_KEY_BYTES ? undefined : name;
   }
 

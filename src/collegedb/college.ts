@@ -1,0 +1,132 @@
+import type { ShardedConfig } from '../config';
+import { createCluster } from '../execution/cluster';
+import { type ShardedDatabase, shardedDrizzle } from '../sharded-drizzle';
+import { type CollegeDBConfig, shardedConfigOf } from './config';
+import { checkShard } from './errors';
+import { migrate } from './integrate';
+import { KeyRecords } from './key-records';
+import { KeyedStatement } from './keyed-statement';
+import { KVShardMapper } from './mapper';
+import { isChecked, isMarked, mark, setChecked } from './migration-marks';
+
+type Bindings = readonly unknown[];
+
+/** One shard, as CollegeDB's statistics name it. */
+export interface ShardStats {
+  binding: string;
+  /** Keys with a row or a record there. */
+  count: number;
+  /** When it was counted, in milliseconds of Unix time. */
+  lastUpdated: number;
+}
+
+/** CollegeDB's functions over one configuration, without global state, and typed queries over the same databases. */
+export interface CollegeDB<
+  TSchema extends Record<string, unknown> = Record<string, unknown>,
+  TShard extends string = string,
+> {
+  readonly config: CollegeDBConfig<TSchema, TShard>;
+  /** Typed Drizzle queries over the same rows. */
+  readonly db: ShardedDatabase<TSchema, TShard>;
+  readonly mapper: KVShardMapper;
+  /** @internal */
+  readonly records: KeyRecords;
+  /** Makes the cluster, and maps rows that were in the databases before. Each statement does so when it has to. */
+  ready(): Promise<void>;
+  /** A statement of a key, for several runs. */
+  prepare(key: string, sql: string, bindings?: Bindings): Promise<KeyedStatement>;
+  /** Runs a statement on the shard of a key. @throws KeyMismatchError when it names another one. */
+  run<T = Record<string, unknown>>(key: string, sql: string, bindings?: Bindings): Promise<D1Result<T>>;
+  /** The first row, or null. @throws KeyMismatchError when the statement names another key. */
+  first<T = Record<string, unknown>>(key: string, sql: string, bindings?: Bindings): Promise<T | null>;
+  /** All rows of the key's shard. @throws KeyMismatchError when the statement names another key. */
+  all<T = Record<string, unknown>>(key: string, sql: string, bindings?: Bindings): Promise<D1Result<T>>;
+  /**
+   * Moves every row of a key, in all tables, to another shard.
+   *
+   * @param tableName CollegeDB's third argument. All tables of the key move, whatever it says.
+   * @throws CollegeDBError `SHARD_NOT_FOUND`, `MAPPING_NOT_FOUND`; else as `$cluster.reassign`.
+   */
+  reassignShard(primaryKey: string, newBinding: string, tableName?: string): Promise<void>;
+  /** The shards of the cluster. */
+  listKnownShards(): Promise<string[]>;
+  /** How many keys each shard has. Reads every key: for a dashboard. */
+  getShardStats(): Promise<ShardStats[]>;
+  /** Forgets what is cached and CollegeDB's KV records. No row is touched, and no key changes place. */
+  flush(): Promise<void>;
+}
+
+/**
+ * CollegeDB's functions bound to one configuration. Make it once per request, or once per isolate.
+ *
+ * @example
+ * const { run, first, db } = createCollegeDB({ kv: env.KV, shards: { 'db-east': env.DB_EAST, 'db-west': env.DB_WEST }, schema });
+ * await run('user-1', 'INSERT INTO users (id, name) VALUES (?, ?)', ['user-1', 'Ada']);
+ * await db.select().from(users).where(eq(users.id, 'user-1'));
+ * @throws CollegeDBError `NO_SHARDS`; ConfigError for what else cannot work.
+ */
+export function createCollegeDB<
+  TSchema extends Record<string, unknown> = Record<string, unknown>,
+  TShard extends string = string,
+>(config: CollegeDBConfig<TSchema, TShard>): CollegeDB<TSchema, TShard> {
+  const sharded = shardedConfigOf(config);
+  const cluster = createCluster(sharded as ShardedConfig);
+  const db = shardedDrizzle<TSchema, TShard>(sharded);
+  const records = new KeyRecords(cluster, config.kv, config.cluster ?? 'default');
+  const { hashShardMappings = true } = config;
+  const mapper = new KVShardMapper(config.kv, { hashShardMappings }, records);
+
+  const statement = async (key: string, sql: string, bindings: Bindings): Promise<KeyedStatement> => {
+    if (!config.disableAutoMigration) await mapRowsOfBefore(cluster.databases, mapper);
+    return new KeyedStatement(cluster, String(key), sql, bindings);
+  };
+  const names = async () => {
+    const { routing } = await cluster.executor.attempt(false);
+    return [...routing.shards];
+  };
+  return {
+    config,
+    db,
+    mapper,
+    records,
+    ready: async () => {
+      await names();
+      if (!config.disableAutoMigration) await mapRowsOfBefore(cluster.databases, mapper);
+    },
+    prepare: async (key, sql, bindings = []) => {
+      cluster.executor.checkText(sql);
+      return statement(key, sql, bindings);
+    },
+    run: async <T>(key: string, sql: string, bindings: Bindings = []) => (await statement(key, sql, bindings)).run<T>(),
+    first: async <T>(key: string, sql: string, bindings: Bindings = []) =>
+      (await statement(key, sql, bindings)).first<T>(),
+    all: async <T>(key: string, sql: string, bindings: Bindings = []) => (await statement(key, sql, bindings)).all<T>(),
+    reassignShard: async (primaryKey, newBinding) => {
+      checkShard(newBinding, cluster.databases.keys());
+      await mapper.updateShardMapping(primaryKey, newBinding);
+    },
+    listKnownShards: names,
+    getShardStats: async () => {
+      const counts = await records.counts();
+      const lastUpdated = Date.now();
+      return Object.entries(counts).map(([binding, count]) => ({ binding, count, lastUpdated }));
+    },
+    flush: () => mapper.clearAllMappings(),
+  };
+}
+
+/** Once for each database; in later isolates a mark in it says that it was done. */
+async function mapRowsOfBefore(databases: ReadonlyMap<string, D1Database>, mapper: KVShardMapper): Promise<void> {
+  const { scope } = mapper;
+  const unknown = [...databases].filter(([, d1]) => !isChecked(d1, scope));
+  if (unknown.length === 0) return;
+  await Promise.all(
+    unknown.map(async ([name, d1]) => {
+      if (!(await isMarked(d1, scope))) {
+        await migrate(d1, name, mapper, {}, []);
+        await mark(d1, scope);
+      }
+      setChecked(d1, scope);
+    }),
+  );
+}

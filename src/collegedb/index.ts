@@ -1,0 +1,41 @@
+export type { Region as D1Region } from '../placement/regions';
+export { type CollegeDB, createCollegeDB, type ShardStats } from './college';
+export type { CollegeDBConfig, MixedStrategy } from './config';
+export { CollegeDBError, KeyMismatchError } from './errors';
+export {
+  all,
+  collegedb,
+  first,
+  flush,
+  getShardStats,
+  initialize,
+  initializeAsync,
+  listKnownShards,
+  prepare,
+  reassignShard,
+  resetConfig,
+  run,
+} from './functions';
+export {
+  autoDetectAndMigrate,
+  checkMigrationNeeded,
+  createMappingsForExistingKeys,
+  type IntegrationOptions,
+  type IntegrationResult,
+  integrateExistingDatabase,
+  type MigrationOptions,
+  type MigrationResult,
+} from './integrate';
+export type { KeyedStatement } from './keyed-statement';
+export type { ShardMapping } from './kv-records';
+export { KVShardMapper, type MapperOptions } from './mapper';
+export { clearMigrationCache } from './migration-marks';
+export { getClosestRegionFromIP } from './region';
+export {
+  createSchema,
+  discoverExistingPrimaryKeys,
+  listTables,
+  type PrimaryKeys,
+  type ValidationResult,
+  validateTableForSharding,
+} from './tables';

@@ -1,0 +1,217 @@
+import { activeOrNone } from './active';
+import { CollegeDBError } from './errors';
+import type { KeyRecords } from './key-records';
+import { hashOf, inParallel, KvRecords, type ShardMapping } from './kv-records';
+
+export interface MapperOptions {
+  /** KV records are under the SHA-256 of their key. Default true. */
+  readonly hashShardMappings?: boolean;
+}
+
+/** What {@link KVShardMapper.mapAll} did, or would do. */
+export interface Mapped {
+  /** How many of the keys lead to the shard now. */
+  readonly mapped: number;
+  /** Keys that keep their place, with their shards: they have rows there already. */
+  readonly kept: ReadonlyMap<string, string>;
+}
+
+/**
+ * CollegeDB's class of this name. Where a cluster is initialized over the same KV namespace, it answers from the cluster's
+ * shards, and changes where keys live there; no record is kept for each key. Otherwise it reads and writes CollegeDB's own
+ * records in KV.
+ *
+ * @example
+ * const mapper = new KVShardMapper(env.KV);
+ * await mapper.setShardMapping('user-123', 'db-west');
+ * (await mapper.getShardMapping('user-123'))?.shard; // 'db-west'
+ */
+export class KVShardMapper {
+  readonly #records: KvRecords;
+  readonly #cluster: () => KeyRecords | undefined;
+
+  /** @param cluster Whose keys it maps. Default: those of the cluster that `initialize` has made over the same namespace. */
+  constructor(kv: KVNamespace, options: MapperOptions = {}, cluster?: KeyRecords) {
+    this.#records = new KvRecords(kv, options.hashShardMappings ?? true);
+    this.#cluster = () => {
+      const current = activeOrNone();
+      return cluster ?? (current?.config.kv === kv ? current.records : undefined);
+    };
+  }
+
+  /** Where a key is; null when it has neither a row nor a record. In a cluster its times are 0. */
+  async getShardMapping(primaryKey: string): Promise<ShardMapping | null> {
+    const cluster = this.#cluster();
+    if (!cluster) return this.#records.get(primaryKey);
+    const shard = await cluster.locate(primaryKey);
+    return shard === undefined ? null : { shard, createdAt: 0, updatedAt: 0 };
+  }
+
+  /** {@link KVShardMapper.getShardMapping} of many keys. In a cluster, rows that no record leads to are not found. */
+  async getShardMappings(primaryKeys: readonly string[]): Promise<Map<string, ShardMapping | null>> {
+    const cluster = this.#cluster();
+    const found = new Map<string, ShardMapping | null>(primaryKeys.map((key) => [key, null]));
+    if (cluster) {
+      const located = await cluster.locateAll(primaryKeys);
+      for (const [key, shard] of located) found.set(key, { shard, createdAt: 0, updatedAt: 0 });
+    } else await inParallel(primaryKeys, async (key) => found.set(key, await this.#records.get(key)));
+    return found;
+  }
+
+  /**
+   * Decides where a key lives. In a cluster its rows, if there are any elsewhere, are moved there.
+   *
+   * @param additionalKeys Other names of the same thing, such as `email:ada@example.com`, for statements without its key.
+   * @throws CollegeDBError for an unknown shard; what `$cluster.reassign` throws.
+   */
+  async setShardMapping(primaryKey: string, shard: string, additionalKeys: readonly string[] = []): Promise<void> {
+    const cluster = this.#cluster();
+    if (!cluster) return this.#records.set(primaryKey, shard, additionalKeys);
+    const kept = await cluster.place(shard, [primaryKey, ...additionalKeys]);
+    for (const key of kept.keys()) await cluster.move(key, shard);
+  }
+
+  /** @throws CollegeDBError `MAPPING_NOT_FOUND` for a key without a mapping; else as {@link KVShardMapper.setShardMapping}. */
+  async updateShardMapping(primaryKey: string, newShard: string): Promise<void> {
+    const cluster = this.#cluster();
+    if (!cluster) {
+      if (!(await this.#records.update(primaryKey, newShard))) throw notFound(primaryKey);
+      return;
+    }
+    if ((await cluster.locate(primaryKey)) === undefined) throw notFound(primaryKey);
+    await this.setShardMapping(primaryKey, newShard);
+  }
+
+  /** Takes away the KV record, and what is cached. In a cluster the key stays where it is: its shards decide. */
+  async deleteShardMapping(primaryKey: string): Promise<void> {
+    await this.#records.delete(primaryKey);
+    await this.#cluster()?.forget(primaryKey);
+  }
+
+  /** Names for a key that has a mapping. @throws CollegeDBError `MAPPING_NOT_FOUND` for one that has none. */
+  async addLookupKeys(primaryKey: string, additionalKeys: readonly string[]): Promise<void> {
+    const cluster = this.#cluster();
+    if (!cluster) {
+      if (!(await this.#records.addToGroup(primaryKey, additionalKeys))) throw notFound(primaryKey);
+      return;
+    }
+    const shard = await cluster.locate(primaryKey);
+    if (shard === undefined) throw notFound(primaryKey);
+    for (const key of additionalKeys) await this.setShardMapping(key, shard);
+  }
+
+  /** The names of a key, hashed where records are. In a cluster, which keeps no groups, the key alone. */
+  async getAllLookupKeys(primaryKey: string): Promise<string[]> {
+    const cluster = this.#cluster();
+    if (!cluster) {
+      const names = await this.#records.groupOf(primaryKey);
+      if (names) return [...names];
+    } else if ((await cluster.locate(primaryKey)) !== undefined) return [primaryKey];
+    throw notFound(primaryKey);
+  }
+
+  /** Every key that lives on a shard. Of hashed KV records there is none to tell; in a cluster all of its rows are read. */
+  async getKeysForShard(shard: string): Promise<string[]> {
+    const keys = new Set<string>();
+    const cluster = this.#cluster();
+    if (cluster) {
+      for await (const key of cluster.keysOn(shard)) keys.add(key);
+      return [...keys];
+    }
+    for await (const page of this.#records.all()) {
+      for (const { name, originalKey, shard: at } of page) {
+        const key = originalKey ?? (isHash(name) ? undefined : name);
+        if (at === shard && key !== undefined) keys.add(key);
+      }
+    }
+    return [...keys];
+  }
+
+  /** How many keys each shard has. In a cluster all of its keys are read. */
+  async getShardKeyCounts(): Promise<Record<string, number>> {
+    const cluster = this.#cluster();
+    if (cluster) return cluster.counts();
+    const counts: Record<string, number> = {};
+    for await (const page of this.#records.all()) {
+      for (const { shard } of page) counts[shard] = (counts[shard] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  /** Takes away all KV records of CollegeDB's, and what is cached. No row is touched, and in a cluster no key changes place. */
+  async clearAllMappings(): Promise<void> {
+    await this.#records.clear();
+    await this.#cluster()?.forgetAll();
+  }
+
+  /** In a cluster, the shards of its configuration. */
+  async getKnownShards(): Promise<string[]> {
+    const cluster = this.#cluster();
+    return cluster ? [...cluster.shards] : this.#records.knownShards();
+  }
+
+  /** In a cluster nothing: its configuration says what shards there are. */
+  async addKnownShard(shard: string): Promise<void> {
+    if (this.#cluster() || shard === '') return;
+    const known = await this.#records.knownShards();
+    if (!known.includes(shard)) await this.#records.setKnownShards([...known, shard]);
+  }
+
+  /** {@link KVShardMapper.setShardMapping} of many keys. */
+  async setShardMappingsBatch(
+    mappings: readonly { primaryKey: string; shard: string; additionalKeys?: readonly string[] }[],
+    { concurrency = 25 }: { concurrency?: number } = {},
+  ): Promise<void> {
+    const cluster = this.#cluster();
+    if (!cluster) {
+      await inParallel(
+        mappings,
+        ({ primaryKey, shard, additionalKeys }) => this.#records.set(primaryKey, shard, additionalKeys),
+        concurrency,
+      );
+      return;
+    }
+    const byShard = new Map<string, string[]>();
+    for (const { primaryKey, shard, additionalKeys = [] } of mappings) {
+      byShard.set(shard, [...(byShard.get(shard) ?? []), primaryKey, ...additionalKeys]);
+    }
+    for (const [shard, keys] of byShard) {
+      const kept = await cluster.place(shard, keys);
+      for (const key of kept.keys()) await cluster.move(key, shard);
+    }
+  }
+
+  /** Maps keys to the shard that has their rows. Unlike the others it moves nothing: keys that live elsewhere are told of. */
+  async mapAll(shard: string, keys: readonly string[], { dryRun = false } = {}): Promise<Mapped> {
+    const cluster = this.#cluster();
+    if (!cluster) {
+      if (!dryRun) await this.setShardMappingsBatch(keys.map((primaryKey) => ({ primaryKey, shard })));
+      return { mapped: keys.length, kept: new Map() };
+    }
+    const kept = await (dryRun ? cluster.wouldKeep(shard, keys) : cluster.place(shard, keys));
+    return { mapped: keys.length - kept.size, kept };
+  }
+
+  /** What CollegeDB's records call a key. */
+  hashKey(key: string): Promise<string> {
+    return hashOf(key);
+  }
+
+  /** The column that a cluster's configuration gives a table as its shard key. */
+  async keyColumnOf(shard: string, table: string): Promise<string | undefined> {
+    const cluster = this.#cluster();
+    if (!cluster?.shards.includes(shard)) return undefined;
+    return (await cluster.tables(shard)).find((one) => one.table === table)?.column;
+  }
+
+  /** Whose keys it maps, as marks in databases name it. */
+  get scope(): string {
+    const cluster = this.#cluster();
+    return cluster ? `cluster ${cluster.name}` : 'kv';
+  }
+}
+
+const isHash = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
+
+const notFound = (key: string): CollegeDBError =>
+  new CollegeDBError(`Nothing says where '${key}' lives: it has no row and no record.`, 'MAPPING_NOT_FOUND');

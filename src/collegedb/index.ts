@@ -16,6 +16,7 @@ export {
   resetConfig,
   run,
 } from './functions';
+export { type Contradiction, type ImportOptions, type ImportReport, importCollegeDBMappings } from './import';
 export {
   autoDetectAndMigrate,
   checkMigrationNeeded,

@@ -18,11 +18,12 @@ export async function* keysAfter(
   column: string,
   size = PAGE,
 ): AsyncGenerator<string[]> {
-  const name = quoteName(column);
+  // By itself, SQLite takes a quoted name that is no column for a text.
+  const name = `t.${quoteName(column)}`;
   for (let last: KeyRow | undefined; ; ) {
     const beyond = last ? ` and ${name} > ${BOUND[last.type]}` : '';
     const statement = d1.prepare(
-      `select typeof(${name}) as type, cast(${name} as text) as key from ${quoteName(table)}
+      `select typeof(${name}) as type, cast(${name} as text) as key from ${quoteName(table)} t
        where typeof(${name}) in ('integer', 'real', 'text')${beyond} group by ${name} order by ${name} limit ${size}`,
     );
     const { results } = await (last ? statement.bind(last.key) : statement).all<KeyRow>();

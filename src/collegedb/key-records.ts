@@ -57,6 +57,7 @@ export class KeyRecords {
    * left out. Rows elsewhere that nobody has placed are not looked for.
    */
   async locateAll(keys: readonly string[]): Promise<Map<string, string>> {
+    if (keys.length === 0) return new Map();
     await this.cluster.executor.cluster.resolver.refresh();
     return this.cluster.executor.accepted([], async (attempt) => {
       const found = new Map<string, string>();
@@ -99,6 +100,7 @@ export class KeyRecords {
    */
   async place(shard: string, keys: readonly string[]): Promise<Map<string, string>> {
     checkShard(shard, this.shards);
+    if (keys.length === 0) return new Map();
     await this.#allowRecords();
     const { cluster, shards, near, onMoved } = this.cluster.executor;
     const strategies = { ...cluster.strategies, of: () => () => shard };
@@ -106,6 +108,22 @@ export class KeyRecords {
     const claim = claimerFor(executor, keyspace);
     const placed = await executor.accepted([], async (attempt) => (await claim?.(attempt, keyspace, keys)) ?? []);
     return new Map(placed.flatMap((one) => (one.shard === shard ? [] : [[one.key, one.shard] as const])));
+  }
+
+  /** {@link KeyRecords.place}, without records for keys that have rows there and live there by their slot. */
+  async adopt(shard: string, keys: readonly string[]): Promise<Map<string, string>> {
+    checkShard(shard, this.shards);
+    const routing = await this.cluster.executor.cluster.resolver.refresh();
+    const own = keys.filter((key) => routing.homeOf(keyspace, slotOf(key)) === shard);
+    const located = await this.locateAll(own);
+    const kept = [...located].filter(([, at]) => at !== shard);
+    return new Map([
+      ...kept,
+      ...(await this.place(
+        shard,
+        keys.filter((key) => !located.has(key)),
+      )),
+    ]);
   }
 
   /** What {@link KeyRecords.place} would give back. Writes nothing. */

@@ -1,3 +1,4 @@
+import { MAX_BULK_KEYS } from '../placement/hint-store';
 import { namesWithPrefix } from './kv-pages';
 
 /** CollegeDB's record of where a key lives. */
@@ -29,6 +30,9 @@ export async function hashOf(key: string): Promise<string> {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** Whether the name of a record is a hash: by its looks. */
+export const isHash = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
+
 /** How many operations on KV are under way at a time: a Worker opens six connections at once. */
 const CONCURRENCY = 6;
 
@@ -58,9 +62,9 @@ export class KvRecords {
 
   async get(key: string): Promise<ShardMapping | null> {
     const name = await this.nameOf(key);
-    const single = mappingOf(await this.kv.get(SINGLE + name, 'json'));
+    const single = mappingOf(await this.#read(SINGLE + name));
     if (single) return single;
-    const group = groupOf(await this.kv.get(GROUP + name, 'json'));
+    const group = groupOf(await this.#read(GROUP + name));
     return group ? { shard: group.shard, createdAt: group.createdAt, updatedAt: group.updatedAt } : null;
   }
 
@@ -75,11 +79,11 @@ export class KvRecords {
     const found = await this.get(key);
     if (!found) return false;
     const name = await this.nameOf(key);
-    const group = groupOf(await this.kv.get(GROUP + name, 'json'));
+    const group = groupOf(await this.#read(GROUP + name));
     const updatedAt = Date.now();
     if (group) await this.kv.put(GROUP + name, JSON.stringify({ ...group, shard, updatedAt }));
     await inParallel([...new Set([name, ...(group?.keys ?? [])])], async (one) => {
-      const mapping = mappingOf(await this.kv.get(SINGLE + one, 'json')) ?? found;
+      const mapping = mappingOf(await this.#read(SINGLE + one)) ?? found;
       await this.kv.put(SINGLE + one, JSON.stringify({ ...mapping, shard, updatedAt }));
     });
     return true;
@@ -87,7 +91,7 @@ export class KvRecords {
 
   async delete(key: string): Promise<void> {
     const name = await this.nameOf(key);
-    const group = groupOf(await this.kv.get(GROUP + name, 'json'));
+    const group = groupOf(await this.#read(GROUP + name));
     const names = new Set([name, ...(group?.keys ?? [])].map((one) => SINGLE + one));
     await inParallel([...names, GROUP + name], (one) => this.kv.delete(one));
   }
@@ -96,7 +100,7 @@ export class KvRecords {
   async addToGroup(key: string, others: readonly string[]): Promise<boolean> {
     const found = await this.get(key);
     if (!found) return false;
-    const group = groupOf(await this.kv.get(GROUP + (await this.nameOf(key)), 'json'));
+    const group = groupOf(await this.#read(GROUP + (await this.nameOf(key))));
     const { shard, createdAt } = found;
     const updatedAt = Date.now();
     await this.#putGroup(key, { shard, createdAt, updatedAt, keys: group?.keys ?? [] }, others);
@@ -106,7 +110,7 @@ export class KvRecords {
 
   /** The names of a key's group, or the key alone; undefined when there is no record. */
   async groupOf(key: string): Promise<readonly string[] | undefined> {
-    const group = groupOf(await this.kv.get(GROUP + (await this.nameOf(key)), 'json'));
+    const group = groupOf(await this.#read(GROUP + (await this.nameOf(key))));
     if (group) return group.keys;
     const found = await this.get(key);
     return found ? [found.originalKey ?? key] : undefined;
@@ -116,10 +120,13 @@ export class KvRecords {
   async *all(): AsyncGenerator<NamedMapping[]> {
     for await (const names of namesWithPrefix(this.kv, SINGLE)) {
       const page: NamedMapping[] = [];
-      await inParallel(names, async (name) => {
-        const mapping = mappingOf(await this.kv.get(name, 'json'));
-        if (mapping) page.push({ ...mapping, name: name.slice(SINGLE.length) });
-      });
+      for (let from = 0; from < names.length; from += MAX_BULK_KEYS) {
+        const found = await this.kv.get(names.slice(from, from + MAX_BULK_KEYS), 'text');
+        for (const [name, text] of found) {
+          const mapping = mappingOf(parsed(text));
+          if (mapping) page.push({ ...mapping, name: name.slice(SINGLE.length) });
+        }
+      }
       yield page;
     }
   }
@@ -133,12 +140,16 @@ export class KvRecords {
   }
 
   async knownShards(): Promise<string[]> {
-    const list: unknown = await this.kv.get(KNOWN, 'json');
+    const list = await this.#read(KNOWN);
     return Array.isArray(list) ? list.filter((name) => typeof name === 'string') : [];
   }
 
   async setKnownShards(shards: readonly string[]): Promise<void> {
     if (shards.length > 0) await this.kv.put(KNOWN, JSON.stringify([...new Set(shards)]));
+  }
+
+  async #read(name: string): Promise<unknown> {
+    return parsed(await this.kv.get(name, 'text'));
   }
 
   async #put(key: string, mapping: ShardMapping): Promise<void> {
@@ -153,7 +164,15 @@ export class KvRecords {
   }
 }
 
-/** Anybody may write to a KV namespace. */
+/** Anybody may write to a KV namespace: what is no JSON is no record. */
+function parsed(text: string | null): unknown {
+  try {
+    return text === null ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function mappingOf(value: unknown): ShardMapping | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { shard, createdAt, updatedAt, originalKey } = value as Partial<Record<keyof ShardMapping, unknown>>;

@@ -1,7 +1,7 @@
 import { activeOrNone } from './active';
 import { CollegeDBError } from './errors';
 import type { KeyRecords } from './key-records';
-import { hashOf, inParallel, KvRecords, type ShardMapping } from './kv-records';
+import { hashOf, inParallel, isHash, KvRecords, type ShardMapping } from './kv-records';
 
 export interface MapperOptions {
   /** KV records are under the SHA-256 of their key. Default true. */
@@ -188,7 +188,7 @@ export class KVShardMapper {
       if (!dryRun) await this.setShardMappingsBatch(keys.map((primaryKey) => ({ primaryKey, shard })));
       return { mapped: keys.length, kept: new Map() };
     }
-    const kept = await (dryRun ? cluster.wouldKeep(shard, keys) : cluster.place(shard, keys));
+    const kept = await (dryRun ? cluster.wouldKeep(shard, keys) : cluster.adopt(shard, keys));
     return { mapped: keys.length - kept.size, kept };
   }
 
@@ -210,8 +210,6 @@ export class KVShardMapper {
     return cluster ? `cluster ${cluster.name}` : 'kv';
   }
 }
-
-const isHash = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
 
 const notFound = (key: string): CollegeDBError =>
   new CollegeDBError(`Nothing says where '${key}' lives: it has no row and no record.`, 'MAPPING_NOT_FOUND');

@@ -1,7 +1,12 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/workerd.ts', 'src/node.ts'],
+  entry: {
+    workerd: 'src/workerd.ts',
+    node: 'src/node.ts',
+    'collegedb/workerd': 'src/collegedb/workerd.ts',
+    'collegedb/node': 'src/collegedb/node.ts',
+  },
   external: ['cloudflare:workers'],
   format: 'esm',
   target: 'es2022',

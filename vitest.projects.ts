@@ -43,7 +43,11 @@ export function workerdTests(project: { name: string; exclude: string[] }): Test
           d1Databases: Object.fromEntries(databases.map((name) => [name, name])),
           bindings: { CITIES: cities },
           kvNamespaces: ['KV'],
-          durableObjects: { SHARD_COORDINATOR: { className: 'ShardCoordinator', useSQLite: true } },
+          durableObjects: {
+            SHARD_COORDINATOR: { className: 'ShardCoordinator', useSQLite: true },
+            COLLEGEDB_COORDINATOR: { className: 'CollegeDBCoordinator', useSQLite: true },
+          },
+          bindings: { COLLEGEDB_SECRET: 'correct horse' },
         },
       }),
     ],

@@ -23,6 +23,13 @@ const { outputFiles, metafile } = await build({
   write: false,
 });
 
+// An entry of its own, for those who come from CollegeDB.
+const strays = Object.keys(metafile.inputs).filter((path) => path.startsWith('src/collegedb/'));
+if (strays.length > 0) {
+  console.error(`The main entry imports ${strays.join(', ')}.`);
+  process.exitCode = 1;
+}
+
 const code = outputFiles[0]?.contents ?? new Uint8Array();
 const gzipped = gzipSync(code, { level: 9 }).byteLength;
 

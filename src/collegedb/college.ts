@@ -6,7 +6,7 @@ import { checkShard } from './errors';
 import { migrate } from './integrate';
 import { KeyRecords } from './key-records';
 import { KeyedStatement } from './keyed-statement';
-import { KVShardMapper } from './mapper';
+import { type KVShardMapper, mapperOver } from './mapper';
 import { isChecked, isMarked, mark, setChecked } from './migration-marks';
 
 type Bindings = readonly unknown[];
@@ -20,6 +20,18 @@ export interface ShardStats {
   lastUpdated: number;
 }
 
+/** A statement that belongs to a key. It is routed when it is run, so that it may be kept while rows move. */
+export interface PreparedStatement {
+  /** The same statement with values. */
+  bind(...values: Bindings): PreparedStatement;
+  /** Runs it. @throws KeyMismatchError when it names another key. */
+  run<T = Record<string, unknown>>(): Promise<D1Result<T>>;
+  /** The first row, or null. @throws KeyMismatchError when it names another key. */
+  first<T = Record<string, unknown>>(): Promise<T | null>;
+  /** All rows. @throws KeyMismatchError when it names another key. */
+  all<T = Record<string, unknown>>(): Promise<D1Result<T>>;
+}
+
 /** CollegeDB's functions over one configuration, without global state, and typed queries over the same databases. */
 export interface CollegeDB<
   TSchema extends Record<string, unknown> = Record<string, unknown>,
@@ -29,12 +41,10 @@ export interface CollegeDB<
   /** Typed Drizzle queries over the same rows. */
   readonly db: ShardedDatabase<TSchema, TShard>;
   readonly mapper: KVShardMapper;
-  /** @internal */
-  readonly records: KeyRecords;
   /** Makes the cluster, and maps rows that were in the databases before. Each statement does so when it has to. */
   ready(): Promise<void>;
   /** A statement of a key, for several runs. */
-  prepare(key: string, sql: string, bindings?: Bindings): Promise<KeyedStatement>;
+  prepare(key: string, sql: string, bindings?: Bindings): Promise<PreparedStatement>;
   /** Runs a statement on the shard of a key. @throws KeyMismatchError when it names another one. */
   run<T = Record<string, unknown>>(key: string, sql: string, bindings?: Bindings): Promise<D1Result<T>>;
   /** The first row, or null. @throws KeyMismatchError when the statement names another key. */
@@ -74,9 +84,9 @@ export function createCollegeDB<
   const db = shardedDrizzle<TSchema, TShard>(sharded);
   const records = new KeyRecords(cluster, config.kv, config.cluster ?? 'default');
   const { hashShardMappings = true } = config;
-  const mapper = new KVShardMapper(config.kv, { hashShardMappings }, records);
+  const mapper = mapperOver(records, { hashShardMappings });
 
-  const statement = async (key: string, sql: string, bindings: Bindings): Promise<KeyedStatement> => {
+  const statement = async (key: string, sql: string, bindings: Bindings): Promise<PreparedStatement> => {
     if (!config.disableAutoMigration) await mapRowsOfBefore(cluster.databases, mapper);
     return new KeyedStatement(cluster, String(key), sql, bindings);
   };
@@ -88,7 +98,6 @@ export function createCollegeDB<
     config,
     db,
     mapper,
-    records,
     ready: async () => {
       await names();
       if (!config.disableAutoMigration) await mapRowsOfBefore(cluster.databases, mapper);

@@ -1,7 +1,6 @@
 import { active, setActive } from './active';
-import { type CollegeDB, createCollegeDB, type ShardStats } from './college';
+import { type CollegeDB, createCollegeDB, type PreparedStatement, type ShardStats } from './college';
 import type { CollegeDBConfig } from './config';
-import type { KeyedStatement } from './keyed-statement';
 
 /**
  * Makes a configuration the one that this entry's functions use, until the next one. Asks nothing yet.
@@ -47,8 +46,11 @@ export async function collegedb<T, TSchema extends Record<string, unknown>, TSha
 export const resetConfig = (): void => setActive(undefined);
 
 /** A statement of a key, to be bound and run. @throws CollegeDBError `NOT_INITIALIZED`. */
-export const prepare = async (key: string, sql: string, bindings: readonly unknown[] = []): Promise<KeyedStatement> =>
-  active().prepare(key, sql, bindings);
+export const prepare = async (
+  key: string,
+  sql: string,
+  bindings: readonly unknown[] = [],
+): Promise<PreparedStatement> => active().prepare(key, sql, bindings);
 
 /**
  * Runs a statement on the shard of a key.

@@ -3,12 +3,13 @@ import type { CollegeDB } from './college';
 import { keysAfter, PAGE } from './key-pages';
 import type { KeyRecords } from './key-records';
 import { hashOf, isHash, KvRecords } from './kv-records';
+import { recordsOf } from './mapper';
 
 export interface ImportOptions {
   /** Change nothing; the report is that of a real run. Default false. */
   dryRun?: boolean;
   /** The cluster that takes them over. Default: the one that `initialize` has made. */
-  into?: Pick<CollegeDB, 'records'>;
+  into?: Pick<CollegeDB, 'mapper'>;
 }
 
 /** A key whose record says another shard than its rows do. The rows are right. */
@@ -50,7 +51,8 @@ export async function importCollegeDBMappings(
   kv: KVNamespace,
   { dryRun = false, into = active() }: ImportOptions = {},
 ): Promise<ImportReport> {
-  const run = new Import(into.records, dryRun);
+  const records = recordsOf(into);
+  const run = new Import(records, dryRun);
   const hashed = new Map<string, string>();
   for await (const page of new KvRecords(kv, true).all()) {
     for (const { name, originalKey, shard } of page) {
@@ -60,7 +62,7 @@ export async function importCollegeDBMappings(
     }
   }
   if (hashed.size > 0) {
-    for await (const key of candidates(into.records)) {
+    for await (const key of candidates(records)) {
       // A key may look like a hash itself.
       for (const name of [await hashOf(key), key]) {
         const shard = hashed.get(name);

@@ -1,5 +1,5 @@
 export type { Region as D1Region } from '../placement/regions';
-export { type CollegeDB, createCollegeDB, type ShardStats } from './college';
+export { type CollegeDB, createCollegeDB, type PreparedStatement, type ShardStats } from './college';
 export type { CollegeDBConfig, MixedStrategy } from './config';
 export { CollegeDBError, KeyMismatchError } from './errors';
 export {
@@ -27,7 +27,6 @@ export {
   type MigrationOptions,
   type MigrationResult,
 } from './integrate';
-export type { KeyedStatement } from './keyed-statement';
 export type { ShardMapping } from './kv-records';
 export { KVShardMapper, type MapperOptions } from './mapper';
 export { clearMigrationCache } from './migration-marks';

@@ -13,10 +13,11 @@ import { keysOf } from '../plan/key-set';
 import type { Plan } from '../plan/plan';
 import { keyChange } from '../plan/refusals';
 import type { BoundStatement } from '../sql/bound';
+import type { PreparedStatement } from './college';
 import { type Fit, fitOf } from './statement-keys';
 
-/** A statement that belongs to a key. It is routed when it is run, so that it may be kept while rows move. */
-export class KeyedStatement implements BoundStatement {
+/** Runs a statement by its own keys where it names the key that it was given, and on the key's shard where it names none. */
+export class KeyedStatement implements PreparedStatement, BoundStatement {
   constructor(
     readonly cluster: ReadyCluster,
     readonly key: string,
@@ -24,22 +25,18 @@ export class KeyedStatement implements BoundStatement {
     readonly params: readonly unknown[] = [],
   ) {}
 
-  /** The same statement with values. */
   bind(...values: readonly unknown[]): KeyedStatement {
     return new KeyedStatement(this.cluster, this.key, this.sql, values);
   }
 
-  /** Runs it. @throws KeyMismatchError when it names another key. */
   run<T = Record<string, unknown>>(): Promise<D1Result<T>> {
     return this.all<T>();
   }
 
-  /** The first row, or null. */
   async first<T = Record<string, unknown>>(): Promise<T | null> {
     return (await this.all<T>()).results[0] ?? null;
   }
 
-  /** All rows. @throws KeyMismatchError when it names another key. */
   async all<T = Record<string, unknown>>(): Promise<D1Result<T>> {
     const { executor, onQuery } = this.cluster;
     executor.checkText(this.sql);

@@ -16,6 +16,19 @@ export interface Mapped {
   readonly kept: ReadonlyMap<string, string>;
 }
 
+/** The clusters of mappers that belong to one, whatever `initialize` has made. */
+const bound = new WeakMap<KVShardMapper, KeyRecords>();
+
+/** The mapper of a cluster. */
+export function mapperOver(records: KeyRecords, options: MapperOptions): KVShardMapper {
+  const mapper = new KVShardMapper(records.kv, options);
+  bound.set(mapper, records);
+  return mapper;
+}
+
+export const recordsOf = ({ mapper }: { readonly mapper: KVShardMapper }): KeyRecords =>
+  bound.get(mapper) as KeyRecords;
+
 /**
  * CollegeDB's class of this name. Where a cluster is initialized over the same KV namespace, it answers from the cluster's
  * shards, and changes where keys live there; no record is kept for each key. Otherwise it reads and writes CollegeDB's own
@@ -28,15 +41,14 @@ export interface Mapped {
  */
 export class KVShardMapper {
   readonly #records: KvRecords;
-  readonly #cluster: () => KeyRecords | undefined;
 
-  /** @param cluster Whose keys it maps. Default: those of the cluster that `initialize` has made over the same namespace. */
-  constructor(kv: KVNamespace, options: MapperOptions = {}, cluster?: KeyRecords) {
+  constructor(kv: KVNamespace, options: MapperOptions = {}) {
     this.#records = new KvRecords(kv, options.hashShardMappings ?? true);
-    this.#cluster = () => {
-      const current = activeOrNone();
-      return cluster ?? (current?.config.kv === kv ? current.records : undefined);
-    };
+  }
+
+  #cluster(): KeyRecords | undefined {
+    const current = activeOrNone();
+    return bound.get(this) ?? (current?.config.kv === this.#records.kv ? recordsOf(current) : undefined);
   }
 
   /** Where a key is; null when it has neither a row nor a record. In a cluster its times are 0. */

@@ -15,5 +15,8 @@ declare namespace Cloudflare {
     KV: KVNamespace;
     /** Objects keep what they hold from test to test: use a name of your own. */
     SHARD_COORDINATOR: DurableObjectNamespace<import('../../src/catalog/coordinator').ShardCoordinator>;
+    /** The same with CollegeDB's endpoints. */
+    COLLEGEDB_COORDINATOR: DurableObjectNamespace<import('../../src/collegedb/workerd').CollegeDBCoordinator>;
+    COLLEGEDB_SECRET: string;
   }
 }

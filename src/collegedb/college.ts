@@ -82,7 +82,7 @@ export function createCollegeDB<
   const sharded = shardedConfigOf(config);
   const cluster = createCluster(sharded as ShardedConfig);
   const db = shardedDrizzle<TSchema, TShard>(sharded);
-  const records = new KeyRecords(cluster, config.kv, config.cluster ?? 'default');
+  const records = new KeyRecords(cluster, config.kv, config.cluster ?? 'default', config.shardWeights ?? {});
   const { hashShardMappings = true } = config;
   const mapper = mapperOver(records, { hashShardMappings });
 
@@ -132,7 +132,9 @@ async function mapRowsOfBefore(databases: ReadonlyMap<string, D1Database>, mappe
   await Promise.all(
     unknown.map(async ([name, d1]) => {
       if (!(await isMarked(d1, scope))) {
-        await migrate(d1, name, mapper, {}, []);
+        const issues: string[] = [];
+        await migrate(d1, name, mapper, {}, issues);
+        for (const issue of issues) console.warn(`${name}: ${issue}`);
         await mark(d1, scope);
       }
       setChecked(d1, scope);

@@ -122,7 +122,10 @@ class Import {
     this.#waiting.delete(shard);
     const kept = await (this.dryRun ? this.cluster.wouldKeep(shard, keys) : this.cluster.adopt(shard, keys));
     this.#placed += keys.length - kept.size;
-    for (const [key, lives] of kept) this.#contradictions.push({ key, recorded: shard, lives });
+    for (const key of keys) {
+      const lives = kept.get(key);
+      if (lives !== undefined) this.#contradictions.push({ key, recorded: shard, lives });
+    }
   }
 
   async end(unresolved: number): Promise<ImportReport> {

@@ -121,7 +121,10 @@ async function mapTable(
     const done: Mapped = await mapper.mapAll(shardName, keys, { dryRun });
     records += keys.length;
     mapped += done.mapped;
-    for (const [key, shard] of done.kept) {
+    // In the order of the keys, so that a dry run tells of the same ones.
+    for (const key of keys) {
+      const shard = done.kept.get(key);
+      if (shard === undefined) continue;
       if (++kept <= LISTED) issues.push(`The key '${key}' of ${table} lives on ${shard}: its row here is not found`);
     }
   }

@@ -10,6 +10,7 @@ import { hintName, hintPrefix } from '../placement/hint-store';
 import { slotOf } from '../placement/slots';
 import type { BoundStatement } from '../sql/bound';
 import { quoteName } from '../sql/tokens';
+import { findRecords, findRows, grouped, locateWithoutChange } from './dry-run';
 import { checkShard } from './errors';
 import { keysAfter, PAGE } from './key-pages';
 import { namesWithPrefix } from './kv-pages';
@@ -28,6 +29,7 @@ export class KeyRecords {
     readonly cluster: ReadyCluster,
     readonly kv: KVNamespace,
     readonly name: string,
+    readonly weights: Readonly<Record<string, number | undefined>>,
   ) {}
 
   get shards(): readonly string[] {
@@ -61,7 +63,8 @@ export class KeyRecords {
     await this.cluster.executor.cluster.resolver.refresh();
     return this.cluster.executor.accepted([], async (attempt) => {
       const found = new Map<string, string>();
-      for (const [home, own] of byHome(attempt, keys)) await this.#askHome(attempt, home, own, found);
+      for (const [home, own] of grouped(keys, (key) => attempt.homeOf(keyspace, slotOf(key))))
+        await this.#askHome(attempt, home, own, found);
       return found;
     });
   }
@@ -72,18 +75,7 @@ export class KeyRecords {
     for (let from = 0; from < keys.length; from += PAGE) {
       const page = keys.slice(from, from + PAGE);
       const list = JSON.stringify(page);
-      const statements: BoundStatement[] = [
-        ...tables.map(({ table, column }) => ({
-          sql: `select j.key as n, i.name as at from json_each(?1) j, _shard_identity i
-            where exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = j.value)`,
-          params: [list],
-        })),
-        // Last: a record says more than a row.
-        {
-          sql: `select j.key as n, t.at from json_each(?1) j join _shard_keys t on t.keyspace = ?2 and t.key = j.value`,
-          params: [list, keyspace],
-        },
-      ];
+      const statements = [...findRows(tables, list, home), findRecords(list)];
       const demand = demandOf(attempt, home, [], false);
       const { results } = await shards.guarded(demand, statements, { tables: [], write: false });
       for (const { n, at } of results.flatMap((one) => one.results as { n: number; at: string }[])) {
@@ -129,7 +121,7 @@ export class KeyRecords {
   /** What {@link KeyRecords.place} would give back. Writes nothing. */
   async wouldKeep(shard: string, keys: readonly string[]): Promise<Map<string, string>> {
     checkShard(shard, this.shards);
-    const found = await this.locateAll(keys);
+    const found = await locateWithoutChange(this.cluster, this.weights, (home) => this.tables(home), keys);
     return new Map([...found].filter(([, at]) => at !== shard));
   }
 
@@ -213,17 +205,6 @@ export class KeyRecords {
     }
     await resolver.refresh();
   }
-}
-
-function byHome(attempt: Attempt, keys: readonly string[]): Map<string, string[]> {
-  const homes = new Map<string, string[]>();
-  for (const key of keys) {
-    const home = attempt.homeOf(keyspace, slotOf(key));
-    const list = homes.get(home);
-    if (list) list.push(key);
-    else homes.set(home, [key]);
-  }
-  return homes;
 }
 
 /** One count for each table, of the keys that no table before it has; and one of the records without a row. */

@@ -11,7 +11,7 @@ import { slotOf } from '../placement/slots';
 import type { BoundStatement } from '../sql/bound';
 import { quoteName } from '../sql/tokens';
 import { findRecords, findRows, grouped, locateWithoutChange } from './dry-run';
-import { checkShard } from './errors';
+import { CollegeDBError, checkShard } from './errors';
 import { keysAfter, PAGE } from './key-pages';
 import { namesWithPrefix } from './kv-pages';
 
@@ -88,13 +88,19 @@ export class KeyRecords {
    * Records that keys live on a shard. A key that has a record, or rows on its home, keeps its place: those are given back,
    * with their shards.
    *
-   * @throws CollegeDBError for an unknown shard.
+   * @throws CollegeDBError for an unknown shard, and one that takes no new keys.
    */
   async place(shard: string, keys: readonly string[]): Promise<Map<string, string>> {
     checkShard(shard, this.shards);
     if (keys.length === 0) return new Map();
     await this.#allowRecords();
     const { cluster, shards, near, onMoved } = this.cluster.executor;
+    if (!(await cluster.resolver.map()).takesNewKeys.some(({ name }) => name === shard)) {
+      throw new CollegeDBError(
+        `${shard} takes no new keys: it is being added or emptied. db.$cluster.shards() tells; db.$cluster.addShard('${shard}') adds it.`,
+        'SHARD_UNAVAILABLE',
+      );
+    }
     const strategies = { ...cluster.strategies, of: () => () => shard };
     const executor = new Executor({ ...cluster, strategies }, shards, near, onMoved);
     const claim = claimerFor(executor, keyspace);

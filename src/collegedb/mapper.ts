@@ -91,7 +91,7 @@ export class KVShardMapper {
       return;
     }
     if ((await cluster.locate(primaryKey)) === undefined) throw notFound(primaryKey);
-    await this.setShardMapping(primaryKey, newShard);
+    await cluster.move(primaryKey, newShard);
   }
 
   /** Takes away the KV record, and what is cached. In a cluster the key stays where it is: its shards decide. */

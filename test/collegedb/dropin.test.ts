@@ -130,6 +130,14 @@ describe('tables and keys', () => {
       '9007199254740993',
       '9223372036854775807',
     ]);
+    // A page ends on an integer that no JavaScript number is.
+    await old
+      .prepare(
+        'with n(i) as (select 9007199254740994 union all select i + 1 from n limit 5010) insert or ignore into tickets (id) select i from n where i > 9007199254740993',
+      )
+      .run();
+    const large = await discoverExistingPrimaryKeys(old, 'tickets');
+    expect([large.length, new Set(large).size]).toEqual([5015, 5015]);
     expect(await discoverExistingPrimaryKeys(old, 'mixed', 'k')).toEqual(['1.5', '7', 'b']);
     const error = await failureOf(discoverExistingPrimaryKeys(old, 'users', 'no such"column'));
     expect(error).toMatchObject({ code: 'DISCOVERY_FAILED' });

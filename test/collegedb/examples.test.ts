@@ -6,6 +6,7 @@ import {
   CollegeDBError,
   clearMigrationCache,
   collegedb,
+  createCollegeDB,
   createMappingsForExistingKeys,
   createSchema,
   discoverExistingPrimaryKeys,
@@ -22,7 +23,7 @@ import {
   validateTableForSharding,
 } from '../../src/collegedb';
 import { failureOf, keysOf } from '../placement/fixture';
-import { configOf, fresh, kvContents, schema, seed, users, whereIs } from './fixture';
+import { configOf, fresh, kvContents, posts, schema, seed, users, whereIs } from './fixture';
 
 // What CollegeDB's README shows, by what it is about.
 
@@ -47,6 +48,28 @@ describe('basic usage', () => {
     expect(found).toEqual({ id: 'existing-user-456', name: 'Grace', email: null });
     expect(await first('user-123', 'SELECT name FROM users WHERE id = ?', ['user-123'])).toEqual({ name: 'Ada' });
     expect(await whereIs(shards, "select 1 from users where id = 'user-123'")).toHaveLength(1);
+  });
+
+  it('needs no global state: the Worker of docs/from-collegedb.md', async () => {
+    const shards = await fresh(['db-east', 'db-west']);
+    const { run: put, db } = createCollegeDB({
+      kv: env.KV,
+      shards,
+      strategy: 'hash',
+      schema: { users, posts },
+      tables: { posts: { key: 'userId' } },
+    });
+    await put('user-1', 'INSERT INTO users (id, name) VALUES (?, ?)', ['user-1', 'Ada']);
+    await put('user-1', 'INSERT INTO posts (id, user_id) VALUES (?, ?)', ['post-1', 'user-1']);
+    const found = await db
+      .select()
+      .from(users)
+      .where(eq(users.id, 'user-1'))
+      .leftJoin(posts, eq(posts.userId, users.id));
+    expect(found).toMatchObject([{ users: { name: 'Ada' }, posts: { id: 'post-1' } }]);
+    expect(await failureOf(put('post-1', 'SELECT * FROM posts WHERE user_id = ?', ['user-1']))).toMatchObject({
+      code: 'KEY_MISMATCH',
+    });
   });
 
   it('tells errors by their codes', async () => {

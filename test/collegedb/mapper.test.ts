@@ -75,7 +75,7 @@ describe("CollegeDB's records in KV", () => {
     expect(await failureOf(mapper.addLookupKeys('user-1', ['x']))).toMatchObject({ code: 'MAPPING_NOT_FOUND' });
   });
 
-  it('are read to the last page', async () => {
+  it('are read to the last page', { timeout: 60_000 }, async () => {
     const mapper = new KVShardMapper(env.KV, { hashShardMappings: false });
     const keys = keysOf('k', 1100);
     await mapper.setShardMappingsBatch(keys.map((primaryKey) => ({ primaryKey, shard: 'db-west' })));
@@ -128,6 +128,24 @@ describe('in a cluster', () => {
     expect(await mapper.getShardKeyCounts()).toEqual({ 'db-east': 5, 'db-west': 5, 'db-central': 5 });
     expect((await mapper.getKeysForShard('db-west')).sort()).toEqual(keysOf('k1-', 5));
     expect((await db.$cluster.verify()).findings).toEqual([]);
+  });
+
+  it('a placement can be changed as long as there is no row, and after', async () => {
+    const { mapper, db } = initialize(configOf(databases));
+    for (const shard of ['db-west', 'db-east', 'db-central']) {
+      await mapper.setShardMapping('k', shard);
+      expect((await mapper.getShardMapping('k'))?.shard).toBe(shard);
+    }
+    await run('k', INSERT, ['k', 'x']);
+    expect(await whereIs(databases, 'select 1 from users')).toEqual(['db-central']);
+    await mapper.setShardMappingsBatch([
+      { primaryKey: 'k', shard: 'db-west' },
+      { primaryKey: 'l', shard: 'db-east' },
+    ]);
+    expect(await whereIs(databases, 'select 1 from users')).toEqual(['db-west']);
+    await db.$cluster.drain('db-central');
+    expect(await failureOf(mapper.setShardMapping('m', 'db-central'))).toMatchObject({ code: 'SHARD_UNAVAILABLE' });
+    expect(await first('k', 'SELECT id FROM users WHERE id = ?', ['k'])).toEqual({ id: 'k' });
   });
 
   it('other names of a key lead to its rows', async () => {

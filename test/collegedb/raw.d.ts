@@ -1,0 +1,5 @@
+/** A page as Vite gives it. */
+declare module '*.md?raw' {
+  const text: string;
+  export default text;
+}

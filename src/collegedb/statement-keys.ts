@@ -3,7 +3,7 @@ import { DEFAULT_KEYSPACE } from '../layout/placement-rules';
 import type { Column, Table } from '../layout/table';
 import { canonicalKey } from '../placement/key';
 import { canonicalValue, keysOf } from '../plan/key-set';
-import type { InsertPlan, Plan, Reach } from '../plan/plan';
+import type { InsertPlan, Plan } from '../plan/plan';
 import { KeyMismatchError } from './errors';
 
 /** What a statement's own text and values say of the key that it was given. */
@@ -35,8 +35,12 @@ export function fitOf(plan: Plan, key: string, sql: string, params: readonly unk
   }
   const open = reaches.find((reach) => keysOf(reach.keys, params) === 'all');
   if (!open) return plan.kind === 'every' && plan.neutral ? unnamed(tables, DEFAULT_KEYSPACE, key) : NAMED;
-  return unnamed(tables, (open as Reach & { kind: 'keys' }).keyspace, key);
+  // Another mention may name the key: it is meant in the keyspace of that.
+  const anchor = reaches.find((reach) => sizeOf(keysOf(reach.keys, params)) > 0) ?? open;
+  return unnamed(tables, anchor.keyspace, key);
 }
+
+const sizeOf = (keys: ReadonlySet<string> | 'all'): number => (keys === 'all' ? 0 : keys.size);
 
 interface Told {
   readonly plan: Plan;

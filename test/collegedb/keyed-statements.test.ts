@@ -156,6 +156,20 @@ describe('keyed SQL', () => {
     expect(await failureOf(reassignShard('u', 'db-nowhere'))).toMatchObject({ code: 'SHARD_NOT_FOUND' });
   });
 
+  it('runs what names the key for some of its tables where the key is, in its keyspace', async () => {
+    const rules = { posts: { key: 'user_id', keyspace: 'posts' } };
+    initialize(configOf(databases, { tables: rules, strategy: { read: 'hash', write: 'round-robin' } }));
+    await run('u', INSERT, ['u', 'Ada', null]);
+    for (const id of keysOf('p', 9)) await run(id, 'INSERT INTO posts (id, user_id) VALUES (?, ?)', [id, id]);
+    const [shard] = await whereIs(databases, 'select 1 from users');
+    const there = (await rowsPerShard(databases, 'posts'))[shard as string];
+    const sql = 'SELECT u.id, (SELECT count(*) FROM posts) AS n FROM users u WHERE u.id = ?';
+    expect(await first('u', sql, ['u'])).toEqual({ id: 'u', n: there });
+    const changed = await run('u', 'UPDATE users SET name = (SELECT count(*) FROM posts) WHERE id = ?', ['u']);
+    expect(changed.meta.changes).toBe(1);
+    expect(await first('u', 'SELECT name FROM users WHERE id = ?', ['u'])).toEqual({ name: String(there) });
+  });
+
   it('holds moves off where it may write rows of other keys', async () => {
     initialize(configOf(databases, { moveTimeout: 300 }));
     await run('u', INSERT, ['u', 'Ada', null]);

@@ -204,7 +204,7 @@ describe('importCollegeDBMappings', () => {
     return places;
   }
 
-  it.each([true, false])('finds every key where CollegeDB had it, hashed: %s', async (hashed) => {
+  it.each([true, false])('finds every key where CollegeDB had it, hashed: %s', { timeout: 30_000 }, async (hashed) => {
     const places = await deployed(hashed);
     await env.KV.put('multikey:x', JSON.stringify({ shard: 'db-east', createdAt: 1, updatedAt: 1, keys: ['x'] }));
     await env.KV.put('known_shards', JSON.stringify(['db-east', 'db-west', 'db-central']));

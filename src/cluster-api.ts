@@ -1,4 +1,6 @@
 import { type AdoptionReport, type AdoptSettings, ClusterAdoption } from './adoption/cluster-adoption';
+import type { AdoptionPlan } from './adoption/plan';
+import type { ConflictRules, ResolveReport } from './adoption/resolve';
 import type { Move } from './catalog/journal';
 import type { ReadyCluster } from './execution/cluster';
 import { type ClusterStats, clusterStats } from './execution/stats';
@@ -108,6 +110,23 @@ export interface ClusterApi<TShard extends string = string> {
   adopt(settings?: AdoptSettings): Promise<JobStatus | undefined>;
   /** What is left to scan, and the keys that two databases came with. */
   adoption(): Promise<AdoptionReport>;
+  /**
+   * What the databases come with, before they are a cluster or after: rows, keys and ids that several have, tables without a
+   * key, columns that differ. Changes nothing, nowhere. Reads every key of tables that several databases have rows of.
+   *
+   * @example
+   * console.log((await db.$cluster.planAdoption()).text);
+   */
+  planAdoption(): Promise<AdoptionPlan>;
+  /**
+   * Says what becomes of rows whose key two databases came with, by table. Rows that do not stay are taken out of their table
+   * and kept on their shard, in `_shard_set_aside`; or they get new ids. What the rules do not decide stays refused.
+   *
+   * @example
+   * await db.$cluster.resolveConflicts({ users: { prefer: 'db-east' }, logs: 'renumber' });
+   * @throws ConfigError for a table or a shard that is not there, and for new ids where a foreign key refers to the old ones.
+   */
+  resolveConflicts(rules: ConflictRules<TShard>): Promise<ResolveReport>;
   /** Moves that are open, and the last 20 that ended; the newest first. */
   moves(): Promise<readonly Move[]>;
   /** Jobs that are running or paused, and the last 20 that ended; the newest first. */
@@ -142,6 +161,8 @@ export function clusterApi<TShard extends string>(cluster: ReadyCluster): Cluste
     verify: async (settings = {}) => verify(await moves.io(), cluster.moveSpec(), settings),
     adopt: (settings = {}) => new ClusterAdoption(cluster, moves).adopt(settings),
     adoption: () => new ClusterAdoption(cluster, moves).report(),
+    planAdoption: () => new ClusterAdoption(cluster, moves).plan(),
+    resolveConflicts: (rules) => new ClusterAdoption(cluster, moves).resolve(rules),
     moves: () => moves.moves(),
     jobs: () => moves.jobs(),
     pause: (job) => moves.pause(job),

@@ -212,7 +212,7 @@ export class MoveInProgressError extends ShardedDrizzleError {
 export class AdoptionConflictError extends ShardedDrizzleError {
   constructor(message: string, details?: ErrorDetails) {
     super('ADOPTION_CONFLICT', message, {
-      remedy: 'db.$cluster.adoption() lists the conflicts, and what can be done about each.',
+      remedy: 'db.$cluster.planAdoption() lists the conflicts; db.$cluster.resolveConflicts({ ... }) decides them.',
       ...details,
     });
   }

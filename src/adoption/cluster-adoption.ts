@@ -2,8 +2,11 @@ import type { AdoptionConflict } from '../catalog/adoptions';
 import type { Job } from '../catalog/journal';
 import type { ReadyCluster } from '../execution/cluster';
 import type { ClusterMoves } from '../moves/cluster-moves';
+import { runOn } from '../moves/io';
 import { type JobStatus, statusOf } from '../moves/job-status';
 import { adoptSteps, SCAN_OPTIONS, startAdoption } from './job';
+import { type AdoptionPlan, planAdoption } from './plan';
+import { type ConflictRules, type ResolveReport, resolveConflicts } from './resolve';
 
 export interface AdoptSettings {
   /** Return at once; the coordinator scans. */
@@ -43,6 +46,19 @@ export class ClusterAdoption {
     const [status] = await this.moves.resume(job.id, onProgress);
     await resolver.refresh();
     return status;
+  }
+
+  plan(): Promise<AdoptionPlan> {
+    const { executor, databases } = this.cluster;
+    const { planner, resolver } = executor.cluster;
+    const io = { run: runOn(databases), catalog: resolver.catalog };
+    return planAdoption({ io, layout: planner.layout, spec: this.cluster.moveSpec(), shards: [...databases.keys()] });
+  }
+
+  async resolve(rules: ConflictRules): Promise<ResolveReport> {
+    const report = await resolveConflicts({ io: await this.moves.io(), spec: this.cluster.moveSpec(), rules });
+    await this.cluster.executor.cluster.resolver.refresh();
+    return report;
   }
 
   async report(): Promise<AdoptionReport> {

@@ -6,6 +6,7 @@ import type { MoveIo } from '../moves/io';
 import { readSchemaStatements, schemaOf, type TableInfo } from '../moves/schema';
 import type { MoveSpec } from '../moves/spec';
 import { readTableList } from '../placement/claims';
+import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
 import { bound, name, sql } from '../sql/tag';
 import { foldName } from '../sql/tokens';
@@ -173,11 +174,10 @@ async function onEach(
   }
 }
 
-function byHome({ keyspaces }: ShardMap, keyspace: string, keys: readonly FoundKey[]): Map<string, FoundKey[]> {
+function byHome(map: ShardMap, keyspace: string, keys: readonly FoundKey[]): Map<string, FoundKey[]> {
   const homes = new Map<string, FoundKey[]>();
-  const ranges = keyspaces[keyspace]?.ranges ?? [];
   for (const key of keys) {
-    const home = ranges.find(({ lo, hi }) => lo <= key.slot && key.slot <= hi)?.shard;
+    const home = homeOf(map, keyspace, key.slot);
     if (home === undefined) throw new Error(`No shard owns slot ${key.slot} of the keyspace ${keyspace}.`);
     const list = homes.get(home);
     if (list) list.push(key);

@@ -150,3 +150,31 @@ export const scannedStatements = (shard: At, keyspace: string, source: string): 
   checkIdentity(shard),
   { sql: 'update _shard_adopting set done = 1 where keyspace = ?1 and source = ?2', params: [keyspace, source] },
 ];
+
+/** What decides keys that two databases came with: their rows are only on `winner` now. In this order. */
+export function decideStatements(
+  cluster: string,
+  keyspace: string,
+  home: string,
+  winner: string,
+  keys: readonly FoundKey[],
+): { readonly shard: string; readonly statements: BoundStatement[] }[] {
+  const at = { cluster, shard: home };
+  const which = `keyspace = ?1 and at = '${CONFLICT}' and key in (select k from ${keysAt(2)})`;
+  const params = [keyspace, listOf(keys)];
+  const isAdopted = 'not exists (select 1 from _shard_adopting a where a.keyspace = ?1 and not a.done)';
+  const decided = [
+    checkIdentity(at),
+    // At its own home a key needs no record, but while others are looked for.
+    ...(winner === home ? [{ sql: `delete from _shard_keys where ${which} and ${isAdopted}`, params }] : []),
+    {
+      sql: `update _shard_keys set at = ?3, move = ${winner === home ? MEMO : 0} where ${which}`,
+      params: [...params, winner],
+    },
+  ];
+  const arrival =
+    winner === home
+      ? []
+      : [{ shard: winner, statements: arriveStatements({ cluster, shard: winner }, keyspace, keys) }];
+  return [...arrival, { shard: home, statements: decided }];
+}

@@ -56,7 +56,7 @@ const READ_SCHEMA: readonly string[] = [
   `select t.name, t.wr, t.strict, m.sql ${fromTables("join sqlite_master m on m.type = 'table' and m.name = t.name")}`,
   `select t.name as tbl, c.* ${fromTables('join pragma_table_xinfo(t.name) c')}, c.cid`,
   `select t.name as tbl, f.* ${fromTables('join pragma_foreign_key_list(t.name) f')}, f.id, f.seq`,
-  `select t.name as tbl, l.name as "index", l."unique" as uniq, l.origin, i.name as "column"
+  `select t.name as tbl, l.name as "index", l."unique" as uniq, l.origin, i.seqno, i.name as "column"
     ${fromTables('join pragma_index_list(t.name) l join pragma_index_info(l.name) i')}, l.seq, i.seqno`,
   `select name, tbl_name as tbl, sql from sqlite_master where type = 'trigger' and ${isUsers('name')}`,
 ];

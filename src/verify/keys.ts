@@ -1,6 +1,7 @@
 import type { ShardMap } from '../catalog/catalog';
 import type { CarriedTable } from '../moves/carry';
 import type { MoveIo } from '../moves/io';
+import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
 import { bound, name, sql } from '../sql/tag';
 
@@ -58,15 +59,9 @@ export async function findMisplaced(io: MoveIo, shard: string, table: KeyedTable
   }
 }
 
-/** The shard that decides where a key lives; undefined when nobody owns its slot. */
-export function homeOf(map: ShardMap, keyspace: string, key: string): string | undefined {
-  const slot = slotOf(key);
-  return map.keyspaces[keyspace]?.ranges.find(({ lo, hi }) => lo <= slot && slot <= hi)?.shard;
-}
-
 /** Where a key lives by the word of its home; undefined when nobody owns its slot. */
 export async function ownerOf(io: MoveIo, map: ShardMap, keyspace: string, key: string): Promise<string | undefined> {
-  const home = homeOf(map, keyspace, key);
+  const home = homeOf(map, keyspace, slotOf(key));
   if (home === undefined) return undefined;
   const [[row] = []] = await io.run(home, [
     bound(sql`select at from _shard_keys where keyspace = ${keyspace} and key = ${key}`),

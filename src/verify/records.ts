@@ -1,10 +1,11 @@
 import type { ShardMap } from '../catalog/catalog';
 import type { MoveIo } from '../moves/io';
 import { CONFLICT } from '../placement/conflict';
+import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
 import { bound, joinSql, name, raw, type Sql, sql } from '../sql/tag';
 import type { Finding } from './finding';
-import { homeOf, type KeyedTable } from './keys';
+import type { KeyedTable } from './keys';
 
 /** How many keys there are of a kind, and some of them. */
 export interface KeyCount {
@@ -114,7 +115,7 @@ export async function findUnrecorded(
   tables: readonly KeyedTable[],
 ): Promise<Omit<Finding, 'repaired'> | undefined> {
   // A home that lacks its own slots is a finding of its own.
-  if (homeOf(map, keyspace, key) === shard) return undefined;
+  if (homeOf(map, keyspace, slotOf(key)) === shard) return undefined;
   const [[row] = []] = await io.run(shard, [
     bound(sql`select not exists (select 1 from _shard_keys where keyspace = ${keyspace} and key = ${key})
       and not ${ownsSlot(keyspace, sql`${slotOf(key)}`)} and ${hasRows(tables, sql`${key}`)} as n`),

@@ -113,7 +113,7 @@ class Verifier {
         keyspace,
         key,
         message: `the key '${key}' has rows on each of them, since before there was the cluster.`,
-        remedy: 'Say which are right: db.$cluster.adopt({ onConflict: ... }).',
+        remedy: 'Say which are right: db.$cluster.resolveConflicts({ ... }).',
       });
     }
   }

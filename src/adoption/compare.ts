@@ -85,7 +85,7 @@ async function whoHas(
 }
 
 const lookUp = (columns: readonly KeyColumn[], values: readonly string[]) => ({
-  sql: `select j.key as n from json_each(?1) j where 1 in (${columns.map((column) => hasRows(column, 'j.value')).join(', ') || 'null'})`,
+  sql: `select j.key as n from json_each(?1) j where 1 in (${columns.map((column) => hasRows(column, 'j.value', values.length)).join(', ') || 'null'})`,
   params: [JSON.stringify(values)],
 });
 

@@ -39,7 +39,7 @@ export function adoptStatements(
   keys: readonly FoundKey[],
   { list, columns }: KeyTables,
 ): BoundStatement[] {
-  const rowless = home.shard === source ? [] : columns.map((column) => `not ${hasRows(column, 'j.k')}`);
+  const rowless = home.shard === source ? [] : columns.map((column) => `not ${hasRows(column, 'j.k', keys.length)}`);
   const isFrozen = frozen('?1', 'j.k', 'j.s', 'null');
   return [
     {
@@ -116,7 +116,7 @@ export const probeStatements = (
 ): BoundStatement[] => [
   checkIdentity(source),
   {
-    sql: `select j.key as n from json_each(?1) j where ${anyTrue(columns.map((column) => hasRows(column, 'j.value')))}`,
+    sql: `select j.key as n from json_each(?1) j where ${anyTrue(columns.map((column) => hasRows(column, 'j.value', keys.length)))}`,
     params: [JSON.stringify(keys)],
   },
 ];

@@ -26,12 +26,17 @@ export interface KeyColumn {
   readonly column: string;
 }
 
+/** Looking for so many keys one by one in a table without an index is as quick as listing all of its keys first. */
+const FEW_KEYS = 4;
+
 /**
- * The condition that a table has rows of a key. IN takes the index of the shard key, and without one it reads the table once and
- * not once for each key.
+ * The condition that a table has rows of a key, for a list of `count` keys. IN takes the index of the shard key, and without one
+ * it reads the table once and not once for each key.
  */
-export const hasRows = ({ table, column }: KeyColumn, key: string): string =>
-  `coalesce(${key} in (select ${quoteName(column)} from ${quoteName(table)}), 0)`;
+export const hasRows = ({ table, column }: KeyColumn, key: string, count: number): string =>
+  count <= FEW_KEYS
+    ? `exists (select 1 from ${quoteName(table)} where ${quoteName(column)} = ${key})`
+    : `coalesce(${key} in (select ${quoteName(column)} from ${quoteName(table)}), 0)`;
 
 /** An AND of conditions as a tree: as a chain, a hundred of them would be deeper than D1 lets an expression be. */
 export function allTrue(conditions: readonly string[]): string {
@@ -65,7 +70,7 @@ export function claimStatements(
     `(select key as n, value->>0 as k, value->>1 as s, value->>2 as wanted, value->>3 as probed from json_each(?${at}))`;
   const unrecorded = 'not exists (select 1 from _shard_keys t where t.keyspace = ?3 and t.key = j.k)';
   const lost = `not ${owns('?3', 'j.s')}`;
-  const rowless = columns.map((column) => `not ${hasRows(column, 'j.k')}`);
+  const rowless = columns.map((column) => `not ${hasRows(column, 'j.k', claims.length)}`);
   return [
     {
       sql: `select case when ${IS_OTHER} then ${IDENTITY}

@@ -57,6 +57,24 @@ describe('the alarm of the coordinator', () => {
     expect(await alarm()).toBe(false);
   });
 
+  it('scans databases that came with rows, and then sleeps', async () => {
+    await migrated();
+    for (const [at, shard] of (['s0', 's1'] as const).entries()) {
+      await (shards(2)[shard] as D1Database)
+        .prepare('insert into users select value, value from json_each(?1)')
+        .bind(JSON.stringify(KEYS.filter((_, i) => i % 2 === at)))
+        .run();
+    }
+    fleet = new Fleet('coordinator');
+    db = open(fleet.isolate());
+    expect(await db.$count(users)).toBe(KEYS.length);
+    while ((await db.$cluster.adoption()).pending.length > 0) await alarm();
+    expect(await db.$cluster.jobs()).toMatchObject([{ kind: 'adopt', state: 'done', rows: KEYS.length }]);
+    for (const id of KEYS) expect(await db.select().from(users).where(eq(users.id, id))).toEqual([{ id, name: id }]);
+    await alarm();
+    expect(await alarm()).toBe(false);
+  });
+
   it('leaves a job alone that somebody is at work on, and tells what it failed with', async () => {
     const { job } = await db.$cluster.moveSlots({ lo: 0, hi: 9000 }, 's2', { background: true });
     await fleet.catalog("update _shard_catalog_jobs set driver = 'other', leased_until = (unixepoch() + 60) * 1000");

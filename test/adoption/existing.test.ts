@@ -79,6 +79,13 @@ describe.each(PLACES)('databases that come with rows, the catalog in the %s', (p
     const other = open(fleet.isolate());
     for (const id of fresh) expect(await other.select().from(users).where(eq(users.id, id))).toHaveLength(1);
     expect(await other.$count(users)).toBe(79 + 24);
+    // What is new was looked for once.
+    const begun = fleet.isolate();
+    const next = open(begun);
+    await next.$cluster.shards();
+    begun.reset();
+    await next.select().from(users).where(eq(users.id, 'new3'));
+    expect(begun.calls).toMatchObject({ d1: 1, catalog: 0 });
   });
 
   it('cost what they cost everywhere once they are scanned, and can then be moved', async () => {

@@ -4,6 +4,7 @@ import type { ReadyCluster } from '../execution/cluster';
 import type { ClusterMoves } from '../moves/cluster-moves';
 import { runOn } from '../moves/io';
 import { type JobStatus, statusOf } from '../moves/job-status';
+import { Pace } from '../moves/pace';
 import { adoptSteps, SCAN_OPTIONS, startAdoption } from './job';
 import { type AdoptionPlan, planAdoption } from './plan';
 import { type ConflictRules, type ResolveReport, resolveConflicts } from './resolve';
@@ -51,7 +52,7 @@ export class ClusterAdoption {
   plan(): Promise<AdoptionPlan> {
     const { executor, databases } = this.cluster;
     const { planner, resolver } = executor.cluster;
-    const io = { run: runOn(databases), catalog: resolver.catalog };
+    const io = { run: runOn(databases, new Pace()), catalog: resolver.catalog };
     return planAdoption({ io, layout: planner.layout, spec: this.cluster.moveSpec(), shards: [...databases.keys()] });
   }
 

@@ -84,9 +84,11 @@ const CLOSE: readonly string[] = [
     and exists (select 1 from _shard_catalog_slots b where b.keyspace = s.keyspace and b.lo < s.lo and b.hi >= s.hi)`,
   // The place of a key is in no map: only slots make a new epoch.
   `update _shard_catalog_cluster set epoch = epoch + 1 where exists (select 1 from ${OPEN_SLOTS})`,
-  `update _shard_catalog_moves set state = 'done', phase = 'close', finished = ${NOW_MS}, error = null
-    where id = cast(?1 as integer) and state = 'open'`,
 ];
+
+const CLOSED = `update _shard_catalog_moves set state = 'done', phase = 'close', finished = ${NOW_MS}, error = null,
+    rows = coalesce(cast(?2 as integer), rows), bytes = coalesce(cast(?3 as integer), bytes)
+  where id = cast(?1 as integer) and state = 'open'`;
 
 const moveList = (finished: number): Statement =>
   statement(
@@ -124,7 +126,11 @@ export const journalOperations: Operations<MoveJournal> = {
     ],
     read: () => undefined,
   }),
-  close: (move) => changeProgram(CLOSE.map((sql) => statement(sql, String(move)))),
+  close: (move, size) =>
+    changeProgram([
+      ...CLOSE.map((sql) => statement(sql, String(move))),
+      statement(CLOSED, String(move), textOf(size?.rows), textOf(size?.bytes)),
+    ]),
   abort: (move, error) => ({
     statements: [
       statement(

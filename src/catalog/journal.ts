@@ -56,6 +56,11 @@ export interface MoveProgress {
   readonly error?: string;
 }
 
+export interface MoveSize {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
 /** What became of a request to journal a move. */
 export type Journaled =
   | { readonly move: Move }
@@ -172,8 +177,12 @@ export interface MoveJournal {
   source(move: number, from: string): Promise<Move | undefined>;
   /** How far an open move has come. */
   progress(move: number, progress: MoveProgress): Promise<void>;
-  /** CLOSE: the new owner is in the map, one epoch later, and the slots are unlocked. Nothing unless the move is open. */
-  close(move: number): Promise<CatalogView>;
+  /**
+   * CLOSE: the new owner is in the map, one epoch later, and the slots are unlocked. Nothing unless the move is open.
+   *
+   * @param size What was moved.
+   */
+  close(move: number, size?: MoveSize): Promise<CatalogView>;
   /** Unlocks the slots of an open move that has changed nothing. */
   abort(move: number, error: string): Promise<Move | undefined>;
   move(id: number): Promise<Move | undefined>;

@@ -3,6 +3,7 @@ import { REDO_AFTER_MS, redoStale } from '../execution/redo';
 import { publish } from '../telemetry/channels';
 import { type MoveIo, runOn } from './io';
 import { Mover } from './mover';
+import { Pace } from './pace';
 import { runJob } from './runner';
 import { readSpec } from './spec';
 
@@ -27,10 +28,12 @@ export async function driveJobs(catalog: Catalog, env: unknown): Promise<number 
   const view = await catalog.map();
   if (!view) return undefined;
   const { cluster } = view.map;
+  const pace = new Pace();
   const io: MoveIo = {
     cluster,
     catalog,
-    run: runOn(await findShards(env, cluster)),
+    pace,
+    run: runOn(await findShards(env, cluster), pace),
     onStep: (event) => publish('move', () => event),
   };
   if (write) await redoStale(io).catch(() => {});
@@ -44,7 +47,7 @@ export async function driveJobs(catalog: Catalog, env: unknown): Promise<number 
   for (const move of open) {
     const job = await catalog.job(move.job);
     if (!job || job.state === 'running' || job.leasedUntil > Date.now()) continue;
-    await new Mover(io, readSpec(job.spec), job.options.frozenMs).drive(move.id).catch(() => {});
+    await new Mover(io, readSpec(job.spec), job.options.frozenMs).resume(move.id).catch(() => {});
   }
   const left = (await catalog.jobs(0)).filter(({ state }) => state === 'running');
   if (left.length > 0 || (await catalog.moves(0)).length > 0) {

@@ -9,12 +9,14 @@ import { SLOTS, slotOf } from '../placement/slots';
 import { type PlaceKey, placedBy } from '../placement/strategies';
 import { bound, sql } from '../sql/tag';
 import { publish } from '../telemetry/channels';
+import { Cargos } from './cargos';
 import { planReferences } from './carry';
 import { reopenShard } from './drain';
 import { countIndexes, countRecords, estimate, type MovePlan } from './estimate';
 import { type MoveIo, runOn } from './io';
 import { type JobStatus, statusOf } from './job-status';
 import { Mover } from './mover';
+import { Pace } from './pace';
 import { type PlannedMove, planDrain, planRebalance, type RecordCounts, stepsOf } from './plan';
 import { runJob } from './runner';
 import { readSpec } from './spec';
@@ -61,10 +63,12 @@ export class ClusterMoves {
   async io(): Promise<MoveIo> {
     const { executor, databases } = this.cluster;
     const { map } = (await executor.attempt(false)).routing;
+    const pace = new Pace();
     return {
       cluster: map.cluster,
       catalog: executor.cluster.resolver.catalog,
-      run: runOn(databases),
+      pace,
+      run: runOn(databases, pace),
       onStep: (event) => publish('move', () => event),
     };
   }
@@ -154,9 +158,9 @@ export class ClusterMoves {
       throw new MoveRefusedError(`The shard ${name} is ${state}: give the new database another name.`, { shard: name });
     const io = await this.io();
     const first = map.shards.find((shard) => shard.state === 'active')?.name as string;
-    const mover = new Mover(io, this.cluster.moveSpec(), DEFAULTS.frozenMs);
+    const cargos = new Cargos(io, this.cluster.moveSpec());
     // What cannot be copied is told before anything is written.
-    planReferences(this.cluster.moveSpec(), await mover.schema(first), await mover.schema(name));
+    planReferences(this.cluster.moveSpec(), await cargos.schema(first), await cargos.schema(name));
     return this.#run('add', [{ do: 'reference', to: name }]);
   }
 
@@ -199,7 +203,7 @@ export class ClusterMoves {
     for (const move of await io.catalog.moves(0)) {
       const job = await io.catalog.job(move.job);
       if (job && job.state !== 'running' && job.leasedUntil <= now)
-        await new Mover(io, readSpec(job.spec), job.options.frozenMs).drive(move.id);
+        await new Mover(io, readSpec(job.spec), job.options.frozenMs).resume(move.id);
     }
     return results;
   }

@@ -6,16 +6,25 @@ import type { Cargo, CarriedTable } from './carry';
 import type { MoveIo, Row } from './io';
 import type { PlacedMove } from './move-sql';
 import { FIRST_ROWS, isLastPage, nextLimit, type PagedRow, pageStatement, valueAtPlace } from './rows';
-import { needFrozen, readRecords, readScope, type SlottedKey, STAGED_KEYS, STAGED_RECORDS, stage } from './steps';
+import {
+  countsByTable,
+  keysInScope,
+  needFrozen,
+  readRecords,
+  readScope,
+  STAGED_KEYS,
+  STAGED_RECORDS,
+  stage,
+} from './steps';
 
 /** What was copied to the target's stage. */
 export interface Copied {
   /** Rows of each table, in the order of the cargo. */
   readonly counts: readonly number[];
+  readonly landed: Readonly<Record<string, number>>;
   readonly rows: number;
   /** Characters of JSON. */
   readonly bytes: number;
-  readonly keys: readonly SlottedKey[];
 }
 
 const KEYS_PER_GROUP = 1000;
@@ -86,66 +95,74 @@ export async function copyScope(
   );
   const counts = cargo.tables.map(() => 0);
   const limits = cargo.tables.map(() => FIRST_ROWS);
-  const keys: SlottedKey[] = [];
   let bytes = 0;
   for (let after = ''; ; ) {
-    const [, found = []] = await io.run(move.from, readScope(move, after, KEYS_PER_GROUP));
-    const group = found.map((row): SlottedKey => [String(row.key), Number(row.slot)]);
-    if (group.length > 0) {
-      await stager.add(
-        STAGED_KEYS,
-        group.map((key) => JSON.stringify(key)),
-      );
-      keys.push(...group);
-      bytes += await copyRows(io, move, cargo, group, limits, (table, rows) => {
-        counts[table] = (counts[table] ?? 0) + rows.length;
-        checkTime(sumOf(counts), bytes);
-        return stager.add((cargo.tables[table] as CarriedTable).name, rows);
-      });
-    }
-    if (group.length < KEYS_PER_GROUP) break;
-    after = group.at(-1)?.[0] as string;
+    const group = await copyGroup(io, move, cargo, after, limits, stager, (table, rows) => {
+      counts[table] = (counts[table] ?? 0) + rows.length;
+      checkTime(sumOf(counts), bytes);
+      return stager.add((cargo.tables[table] as CarriedTable).name, rows);
+    });
+    bytes += group.bytes;
+    if (group.last === undefined) break;
+    after = group.last;
   }
-  if (move.kind === 'slots') await copyRecords(io, move, stager);
   await stager.finish();
-  return { counts, rows: sumOf(counts), bytes, keys };
+  return { counts, landed: countsByTable(cargo, counts), rows: sumOf(counts), bytes };
 }
 
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
 /**
- * The rows of some keys, in pages; the tables of a page are read together. Characters of all of them.
+ * The next keys, and their rows in pages; the tables of a page are read together, the first ones with the keys.
  *
  * @param limits How many rows a page of each table looks at; kept for the keys that come next.
+ * @returns Characters of all rows, and the last key where more may follow.
  */
-async function copyRows(
+async function copyGroup(
   io: MoveIo,
   move: PlacedMove,
   { tables }: Cargo,
-  keys: readonly SlottedKey[],
+  after: string,
   limits: number[],
+  stager: Stager,
   add: (table: number, rows: readonly string[]) => Promise<void>,
-): Promise<number> {
-  const list = JSON.stringify(keys.map(([key]) => key));
+): Promise<{ readonly bytes: number; readonly last: string | undefined }> {
+  const keys = keysInScope(move, after, KEYS_PER_GROUP);
+  let only = move.key;
   const which = (table: CarriedTable): Sql => {
     const key = name(table.key as string);
     // Equality lets the index give the rows of one large key in their order.
-    return keys.length === 1
-      ? sql`${key} = ${keys[0]?.[0] as string}`
-      : sql`${key} in (select value from json_each(${list}))`;
+    return only === null ? sql`${key} in ${keys}` : sql`${key} = ${only}`;
   };
+  const isFirst = after === '';
+  const first = [
+    readScope(move, after, KEYS_PER_GROUP),
+    ...(isFirst && move.kind === 'slots' ? [readRecords(move, '', RECORDS_PER_PAGE)] : []),
+  ];
+  let last: string | undefined;
   let bytes = 0;
   let left = tables.map((table, at) => ({ table, at, after: undefined as string | undefined }));
-  while (left.length > 0) {
-    const asked = left.map(({ table, at, after }) => {
+  for (let round = 0; round === 0 || left.length > 0; round++) {
+    const before = round === 0 ? first : [];
+    const asked = left.map(({ table, at, after: row }) => {
       const limit = limits[at] as number;
-      return { table, limit, statement: pageStatement(table, which(table), after, limit) };
+      return { table, limit, statement: pageStatement(table, which(table), row, limit) };
     });
-    const pages = await readPages(io, move, asked);
+    const answers = await readPages(io, move, before, asked);
+    if (round === 0) {
+      const [found = [], records] = answers;
+      await stager.add(
+        STAGED_KEYS,
+        found.map(({ key, slot }) => JSON.stringify([String(key), Number(slot)])),
+      );
+      if (before.length > 1) await copyRecords(io, move, stager, records ?? []);
+      if (found.length === 1) only = String(found[0]?.key);
+      last = found.length < KEYS_PER_GROUP ? undefined : String(found.at(-1)?.key);
+    }
     const next: typeof left = [];
     for (const [i, one] of left.entries()) {
       const { limit, statement } = asked[i] as (typeof asked)[number];
-      const page = (pages[i + 1] ?? []) as unknown as PagedRow[];
+      const page = (answers[before.length + i] ?? []) as unknown as PagedRow[];
       checkNumbers(one.table, page);
       await checkText(io, move, { table: one.table, statement }, page);
       bytes += page.reduce((sum, { row }) => sum + row.length, 0);
@@ -153,14 +170,14 @@ async function copyRows(
         one.at,
         page.map(({ row }) => row),
       );
-      const last = page.at(-1);
-      if (!last) continue;
+      const end = page.at(-1);
+      if (!end) continue;
       limits[one.at] = nextLimit(page, limit);
-      if (!isLastPage(page, limit)) next.push({ ...one, after: last.at });
+      if (!isLastPage(page, limit)) next.push({ ...one, after: end.at });
     }
     left = next;
   }
-  return bytes;
+  return { bytes, last };
 }
 
 interface Page {
@@ -169,9 +186,20 @@ interface Page {
 }
 
 /** D1 does not say what is too long: then each table is read by itself. */
-async function readPages(io: MoveIo, move: PlacedMove, pages: readonly Page[]): Promise<Row[][]> {
-  const read = (wanted: readonly Page[]) =>
-    io.run(move.from, [needFrozen(move), ...wanted.map(({ statement }) => statement)]);
+async function readPages(
+  io: MoveIo,
+  move: PlacedMove,
+  before: readonly BoundStatement[],
+  pages: readonly Page[],
+): Promise<Row[][]> {
+  const read = async (wanted: readonly Page[]) => {
+    const [, ...answers] = await io.run(move.from, [
+      needFrozen(move),
+      ...before,
+      ...wanted.map(({ statement }) => statement),
+    ]);
+    return answers;
+  };
   try {
     return await read(pages);
   } catch (error) {
@@ -229,15 +257,16 @@ async function checkText(
   }
 }
 
-async function copyRecords(io: MoveIo, move: PlacedMove, stager: Stager): Promise<void> {
-  for (let after = ''; ; ) {
-    const [, rows = []] = await io.run(move.from, readRecords(move, after, RECORDS_PER_PAGE));
+/** @param first The first page of them. */
+async function copyRecords(io: MoveIo, move: PlacedMove, stager: Stager, first: readonly Row[]): Promise<void> {
+  for (let rows = first; ; ) {
     await stager.add(
       STAGED_RECORDS,
       rows.map((row) => String(row.row)),
     );
     if (rows.length < RECORDS_PER_PAGE) return;
-    after = String(rows.at(-1)?.key);
+    const after = String(rows.at(-1)?.key);
+    [, rows = []] = await io.run(move.from, [needFrozen(move), readRecords(move, after, RECORDS_PER_PAGE)]);
   }
 }
 

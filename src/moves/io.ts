@@ -2,6 +2,7 @@ import type { Catalog } from '../catalog/catalog';
 import { withRetries } from '../execution/retry';
 import type { BoundStatement } from '../sql/bound';
 import type { MoveEvent } from '../telemetry/channels';
+import type { Pace } from './pace';
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -11,22 +12,27 @@ export interface MoveIo {
   readonly catalog: Catalog;
   /** One batch on one shard; the rows of each statement. */
   readonly run: (shard: string, statements: readonly BoundStatement[]) => Promise<Row[][]>;
+  /** Knows of all calls of `run`. */
+  readonly pace: Pace;
   /** Told of each step that is about to be taken. */
   readonly onStep: (event: MoveEvent) => void;
 }
 
 /** Runs batches on databases, again after transient errors: every batch of a move may be repeated. */
-export function runOn(databases: ReadonlyMap<string, D1Database>): MoveIo['run'] {
+export function runOn(databases: ReadonlyMap<string, D1Database>, pace: Pace): MoveIo['run'] {
   return (shard, statements) => {
     const database = databases.get(shard);
     if (!database) throw new Error(`There is no binding for shard ${shard}.`);
     return withRetries(false, async () => {
+      const began = Date.now();
       const results = await database.batch<Row>(
         statements.map(({ sql, params }) => {
           const statement = database.prepare(sql);
           return params.length > 0 ? statement.bind(...params) : statement;
         }),
       );
+      const ranMs = results.reduce((sum, { meta }) => sum + meta.duration, 0);
+      pace.called(shard, Date.now() - began, ranMs);
       return results.map((result) => result.results);
     });
   };

@@ -37,6 +37,10 @@ export type SlottedKey = readonly [key: string, slot: number];
 
 const batch = (statements: readonly Sql[]): BoundStatement[] => statements.map(bound);
 
+/** How far a move is on a shard, and what has landed there. */
+export const readSide = ({ id }: PlacedMove, side: Side): BoundStatement =>
+  bound(sql`select phase, counts from _shard_moves where id = ${id} and side = ${side}`);
+
 /** What OPEN and FREEZE begin with. Only a shard that does not know the move yet has to wait for writes to all shards. */
 const enter = (move: PlacedMove, side: Side, { cluster }: In): Sql[] => [
   checkIdentity(cluster, side === 'in' ? move.to : move.from),
@@ -106,23 +110,24 @@ export function freeze(move: PlacedMove, where: In, cargo: Cargo, keys: readonly
 const checkSchema = (text: string): Sql =>
   sql`select case when ${raw(SCHEMA_TEXT)} is not ${text} then ${raising("'SHARD_SCHEMA'")} end`;
 
-/** COPY: the next keys in the scope, in order. They are frozen. */
-export const readScope = (move: PlacedMove, after: string, limit: number): BoundStatement[] =>
-  batch([
-    need(move, 'out', 'frozen'),
-    move.kind === 'keys'
-      ? sql`select key, slot from _shard_move_keys where move = ${move.id} and key > ${after} order by key limit ${limit}`
-      : sql`select c.key, c.slot from _shard_scope c where c.keyspace = ${move.keyspace} and c.key > ${after}
-          and c.key in ${scopeOf(move)} order by c.key limit ${limit}`,
-  ]);
+/** The next keys in the scope, in order. They are frozen. */
+const scopePage = (move: PlacedMove, after: string, limit: number): Sql =>
+  move.kind === 'keys'
+    ? sql`select key, slot from _shard_move_keys where move = ${move.id} and key > ${after} order by key limit ${limit}`
+    : sql`select c.key, c.slot from _shard_scope c where c.keyspace = ${move.keyspace} and c.key > ${after}
+        and c.key in ${scopeOf(move)} order by c.key limit ${limit}`;
+
+export const readScope = (move: PlacedMove, after: string, limit: number): BoundStatement =>
+  bound(scopePage(move, after, limit));
+
+/** The same keys, for a condition on rows. */
+export const keysInScope = (move: PlacedMove, after: string, limit: number): Sql =>
+  sql`(select key from (${scopePage(move, after, limit)}))`;
 
 /** COPY: placement records that go along with their slots. */
-export const readRecords = (move: PlacedMove, after: string, limit: number): BoundStatement[] =>
-  batch([
-    need(move, 'out', 'frozen'),
-    sql`select json_array(key, slot, at, move) as "row", key from _shard_keys
-      where ${recordsIn(move)} and key > ${after} order by key limit ${limit}`,
-  ]);
+export const readRecords = (move: PlacedMove, after: string, limit: number): BoundStatement =>
+  bound(sql`select json_array(key, slot, at, move) as "row", key from _shard_keys
+    where ${recordsIn(move)} and key > ${after} order by key limit ${limit}`);
 
 export const needFrozen = (move: PlacedMove): BoundStatement => bound(need(move, 'out', 'frozen'));
 
@@ -174,7 +179,7 @@ export function land(move: PlacedMove, cargo: Cargo, run: string, counts: readon
   ]);
 }
 
-const countsByTable = ({ tables }: Cargo, counts: readonly number[]): Record<string, number> =>
+export const countsByTable = ({ tables }: Cargo, counts: readonly number[]): Record<string, number> =>
   Object.fromEntries(tables.map((table, i) => [table.name, counts[i] ?? 0]));
 
 const landKeys = (move: PlacedMove, run: string): Sql[] => [

@@ -5,7 +5,8 @@ import type { Move } from './catalog/journal';
 import type { ReadyCluster } from './execution/cluster';
 import { type ClusterStats, clusterStats } from './execution/stats';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
-import { ClusterMoves, type JobReport, type JobSettings, type RebalanceSettings } from './moves/cluster-moves';
+import { ClusterMoves } from './moves/cluster-moves';
+import type { JobReport, JobSettings, RebalanceSettings } from './moves/job-settings';
 import type { JobStatus } from './moves/job-status';
 import type { VerifyReport } from './verify/finding';
 import { type VerifySettings, verify } from './verify/verify';
@@ -146,6 +147,7 @@ export interface ClusterApi<TShard extends string = string> {
 
 export function clusterApi<TShard extends string>(cluster: ReadyCluster): ClusterApi<TShard> {
   const moves = new ClusterMoves(cluster);
+  const { jobs } = moves;
   const reassign: ClusterApi<TShard>['reassign'] = (key, to, keyspace = DEFAULT_KEYSPACE) =>
     moves.reassign(key, to, keyspace);
   return {
@@ -158,16 +160,16 @@ export function clusterApi<TShard extends string>(cluster: ReadyCluster): Cluste
     addShard: (name) => moves.addShard(name),
     rebalance: (settings = {}) => moves.rebalance(settings),
     drain: (shard, settings = {}) => moves.drain(shard, settings),
-    verify: async (settings = {}) => verify(await moves.io(), cluster.moveSpec(), settings),
-    adopt: (settings = {}) => new ClusterAdoption(cluster, moves).adopt(settings),
-    adoption: () => new ClusterAdoption(cluster, moves).report(),
-    planAdoption: () => new ClusterAdoption(cluster, moves).plan(),
-    resolveConflicts: (rules) => new ClusterAdoption(cluster, moves).resolve(rules),
-    moves: () => moves.moves(),
-    jobs: () => moves.jobs(),
-    pause: (job) => moves.pause(job),
-    cancel: (job) => moves.cancel(job),
-    resume: (job) => moves.resume(job),
+    verify: async (settings = {}) => verify(await jobs.io(), cluster.moveSpec(), settings),
+    adopt: (settings = {}) => new ClusterAdoption(cluster, jobs).adopt(settings),
+    adoption: () => new ClusterAdoption(cluster, jobs).report(),
+    planAdoption: () => new ClusterAdoption(cluster, jobs).plan(),
+    resolveConflicts: (rules) => new ClusterAdoption(cluster, jobs).resolve(rules),
+    moves: () => jobs.moves(),
+    jobs: () => jobs.jobs(),
+    pause: (job) => jobs.pause(job),
+    cancel: (job) => jobs.cancel(job),
+    resume: (job) => jobs.resume(job),
   };
 }
 

@@ -31,8 +31,8 @@ export {
 } from './errors';
 export type { ExplainedStep, Explanation } from './execution/explain';
 export type { ClusterStats, ShardStats, TableStats } from './execution/stats';
-export type { JobReport, JobSettings, RebalanceSettings } from './moves/cluster-moves';
 export type { MovePlan } from './moves/estimate';
+export type { JobReport, JobSettings, RebalanceSettings } from './moves/job-settings';
 export type { JobStatus } from './moves/job-status';
 export type { PlannedMove } from './moves/plan';
 export type { Region, Whereabouts } from './placement/regions';

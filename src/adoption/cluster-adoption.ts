@@ -1,7 +1,7 @@
 import type { AdoptionConflict } from '../catalog/adoptions';
 import type { Job } from '../catalog/journal';
 import type { ReadyCluster } from '../execution/cluster';
-import type { ClusterMoves } from '../moves/cluster-moves';
+import type { ClusterJobs } from '../moves/cluster-jobs';
 import { runOn } from '../moves/io';
 import { type JobStatus, statusOf } from '../moves/job-status';
 import { Pace } from '../moves/pace';
@@ -27,7 +27,7 @@ export interface AdoptionReport {
 export class ClusterAdoption {
   constructor(
     readonly cluster: ReadyCluster,
-    readonly moves: ClusterMoves,
+    readonly jobs: ClusterJobs,
   ) {}
 
   /** Undefined when there is nothing to scan. */
@@ -44,7 +44,7 @@ export class ClusterAdoption {
       job = await catalog.startJob({ ...request, steps: adoptSteps(map), options: SCAN_OPTIONS, totalRows: 0 });
     }
     if (background) return statusOf(job);
-    const [status] = await this.moves.resume(job.id, onProgress);
+    const [status] = await this.jobs.resume(job.id, onProgress);
     await resolver.refresh();
     return status;
   }
@@ -57,7 +57,7 @@ export class ClusterAdoption {
   }
 
   async resolve(rules: ConflictRules): Promise<ResolveReport> {
-    const report = await resolveConflicts({ io: await this.moves.io(), spec: this.cluster.moveSpec(), rules });
+    const report = await resolveConflicts({ io: await this.jobs.io(), spec: this.cluster.moveSpec(), rules });
     await this.cluster.executor.cluster.resolver.refresh();
     return report;
   }

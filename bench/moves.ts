@@ -62,7 +62,7 @@ async function measureFrozen(): Promise<void> {
   console.log(
     table(
       ['', 'moves', 'median', 'p90', 'most'],
-      Object.entries({ 'one key, 5,000 rows of 190 bytes': key, 'slots of about 5,000 cities': slots }).map(
+      Object.entries({ 'one key, 5,000 rows of 190 bytes': key, 'slots of at most 5,000 cities': slots }).map(
         ([name, values]) => [
           name,
           String(values.length),

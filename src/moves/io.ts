@@ -24,6 +24,7 @@ export function runOn(databases: ReadonlyMap<string, D1Database>, pace: Pace): M
     const database = databases.get(shard);
     if (!database) throw new Error(`There is no binding for shard ${shard}.`);
     return withRetries(false, async () => {
+      await pace.breathe();
       const began = Date.now();
       const results = await database.batch<Row>(
         statements.map(({ sql, params }) => {
@@ -32,11 +33,17 @@ export function runOn(databases: ReadonlyMap<string, D1Database>, pace: Pace): M
         }),
       );
       const ranMs = results.reduce((sum, { meta }) => sum + meta.duration, 0);
-      pace.called(shard, Date.now() - began, ranMs);
+      pace.called(shard, Date.now() - began, ranMs, charsOf(statements));
       return results.map((result) => result.results);
     });
   };
 }
+
+const charsOf = (statements: readonly BoundStatement[]): number =>
+  statements.reduce(
+    (sum, { params }) => params.reduce<number>((own, one) => own + (typeof one === 'string' ? one.length : 0), sum),
+    0,
+  );
 
 /** What a batch of a move has raised: `PINNED`, `CLOSED`, `PHASE landed`, ... */
 export function raisedBy(error: unknown): { readonly kind: string; readonly said: string } | undefined {

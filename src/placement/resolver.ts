@@ -81,6 +81,13 @@ export class Resolver {
     return this.#adopt(map);
   }
 
+  /** The catalog as it is, and what {@link Resolver.refresh} would have to tell it first. Changes nothing. */
+  async preview(): Promise<{ readonly view: CatalogView | undefined; readonly opens: OpenRequest | undefined }> {
+    const { catalog, request, survey } = this.#parts;
+    const view = await catalog.map();
+    return { view, opens: view && this.#covers(view.map) ? undefined : await survey(request, view) };
+  }
+
   /** A shard is not who it was taken for: the map may be of a cluster that is no more; otherwise the binding is wrong. */
   async checkIdentity(
     shard: string,

@@ -3,11 +3,10 @@ import { createCluster } from '../execution/cluster';
 import { type ShardedDatabase, shardedDrizzle } from '../sharded-drizzle';
 import { type CollegeDBConfig, shardedConfigOf } from './config';
 import { checkShard } from './errors';
-import { migrate } from './integrate';
 import { KeyRecords } from './key-records';
 import { KeyedStatement } from './keyed-statement';
 import { type KVShardMapper, mapperOver } from './mapper';
-import { isChecked, isMarked, mark, setChecked } from './migration-marks';
+import { reasonOf } from './tables';
 
 type Bindings = readonly unknown[];
 
@@ -41,7 +40,7 @@ export interface CollegeDB<
   /** Typed Drizzle queries over the same rows. */
   readonly db: ShardedDatabase<TSchema, TShard>;
   readonly mapper: KVShardMapper;
-  /** Makes the cluster, and maps rows that were in the databases before. Each statement does so when it has to. */
+  /** Makes the cluster, which each statement does when it has to, and scans databases that came with rows to the end. */
   ready(): Promise<void>;
   /** A statement of a key, for several runs. */
   prepare(key: string, sql: string, bindings?: Bindings): Promise<PreparedStatement>;
@@ -82,14 +81,12 @@ export function createCollegeDB<
   const sharded = shardedConfigOf(config);
   const cluster = createCluster(sharded as ShardedConfig);
   const db = shardedDrizzle<TSchema, TShard>(sharded);
-  const records = new KeyRecords(cluster, config.kv, config.cluster ?? 'default', config.shardWeights ?? {});
+  const records = new KeyRecords(cluster, config.kv, config.cluster ?? 'default');
   const { hashShardMappings = true } = config;
   const mapper = mapperOver(records, { hashShardMappings });
 
-  const statement = async (key: string, sql: string, bindings: Bindings): Promise<PreparedStatement> => {
-    if (!config.disableAutoMigration) await mapRowsOfBefore(cluster.databases, mapper);
-    return new KeyedStatement(cluster, String(key), sql, bindings);
-  };
+  const statement = (key: string, sql: string, bindings: Bindings): PreparedStatement =>
+    new KeyedStatement(cluster, String(key), sql, bindings);
   const names = async () => {
     const { routing } = await cluster.executor.attempt(false);
     return [...routing.shards];
@@ -100,16 +97,18 @@ export function createCollegeDB<
     mapper,
     ready: async () => {
       await names();
-      if (!config.disableAutoMigration) await mapRowsOfBefore(cluster.databases, mapper);
+      // A coordinator scans by itself.
+      if (config.disableAutoMigration || config.coordinator) return;
+      // Rows are found without it.
+      await records.adopt().catch((error: unknown) => console.warn(`The scan has stopped: ${reasonOf(error)}`));
     },
     prepare: async (key, sql, bindings = []) => {
       cluster.executor.checkText(sql);
       return statement(key, sql, bindings);
     },
-    run: async <T>(key: string, sql: string, bindings: Bindings = []) => (await statement(key, sql, bindings)).run<T>(),
-    first: async <T>(key: string, sql: string, bindings: Bindings = []) =>
-      (await statement(key, sql, bindings)).first<T>(),
-    all: async <T>(key: string, sql: string, bindings: Bindings = []) => (await statement(key, sql, bindings)).all<T>(),
+    run: async <T>(key: string, sql: string, bindings: Bindings = []) => statement(key, sql, bindings).run<T>(),
+    first: async <T>(key: string, sql: string, bindings: Bindings = []) => statement(key, sql, bindings).first<T>(),
+    all: async <T>(key: string, sql: string, bindings: Bindings = []) => statement(key, sql, bindings).all<T>(),
     reassignShard: async (primaryKey, newBinding) => {
       checkShard(newBinding, cluster.databases.keys());
       await mapper.updateShardMapping(primaryKey, newBinding);
@@ -122,22 +121,4 @@ export function createCollegeDB<
     },
     flush: () => mapper.clearAllMappings(),
   };
-}
-
-/** Once for each database; in later isolates a mark in it says that it was done. */
-async function mapRowsOfBefore(databases: ReadonlyMap<string, D1Database>, mapper: KVShardMapper): Promise<void> {
-  const { scope } = mapper;
-  const unknown = [...databases].filter(([, d1]) => !isChecked(d1, scope));
-  if (unknown.length === 0) return;
-  await Promise.all(
-    unknown.map(async ([name, d1]) => {
-      if (!(await isMarked(d1, scope))) {
-        const issues: string[] = [];
-        await migrate(d1, name, mapper, {}, issues);
-        for (const issue of issues) console.warn(`${name}: ${issue}`);
-        await mark(d1, scope);
-      }
-      setChecked(d1, scope);
-    }),
-  );
 }

@@ -30,8 +30,9 @@ export interface CollegeDBConfig<
   /** Default `hash`. `location` without `shardLocations` is `hash`, as in CollegeDB. */
   strategy?: Strategy | MixedStrategy;
   /**
-   * Do not look for rows of before in the databases. Otherwise the first statement of an isolate looks at a few keys of each
-   * table of each database, and writes records for rows that are not where their key says.
+   * Rows that were in the databases before are found from the first statement on, whatever this says. Without it
+   * `initializeAsync` and `collegedb` also scan the databases to the end, so that keys need not be looked for; with it, or with
+   * `initialize` alone, the coordinator does, or `db.$cluster.adopt()`.
    */
   disableAutoMigration?: boolean;
   /** CollegeDB's KV records are under the SHA-256 of their key. Default true. Without a cluster, and for imports. */

@@ -30,3 +30,9 @@ export function checkShard(name: string, shards: Iterable<string>): void {
   if (names.includes(name)) return;
   throw new CollegeDBError(`There is no shard ${name}. Write one of: ${names.join(', ')}.`, 'SHARD_NOT_FOUND');
 }
+
+export const takesNoKeys = (shard: string): CollegeDBError =>
+  new CollegeDBError(
+    `${shard} takes no new keys: it is being added or emptied. db.$cluster.shards() tells; db.$cluster.addShard('${shard}') adds it.`,
+    'SHARD_UNAVAILABLE',
+  );

@@ -18,7 +18,7 @@ export function initialize<TSchema extends Record<string, unknown>, TShard exten
   return college;
 }
 
-/** {@link initialize}, and waits until the cluster is made and rows of before are mapped. */
+/** {@link initialize}, and waits until the cluster is made and, without a coordinator, its databases are scanned. */
 export async function initializeAsync<TSchema extends Record<string, unknown>, TShard extends string>(
   config: CollegeDBConfig<TSchema, TShard>,
 ): Promise<CollegeDB<TSchema, TShard>> {

@@ -3,6 +3,7 @@ import type { CollegeDB } from './college';
 import { keysAfter, PAGE } from './key-pages';
 import type { KeyRecords } from './key-records';
 import { hashOf, isHash, KvRecords } from './kv-records';
+import type { Lookout } from './lookout';
 import { recordsOf } from './mapper';
 
 export interface ImportOptions {
@@ -20,12 +21,21 @@ export interface Contradiction {
   lives: string;
 }
 
+/** A key with rows in several databases: every statement with it is refused. */
+export interface RecordedConflict {
+  key: string;
+  /** By CollegeDB's record: where its rows were read and written. */
+  recorded: string;
+  shards: readonly string[];
+}
+
 export interface ImportReport {
   /** Records found in KV. */
   records: number;
   /** Keys that live where their record says, from now on. */
   placed: number;
   contradictions: Contradiction[];
+  conflicts: RecordedConflict[];
   /** Hashed records that no key of any row has: what they were for cannot be told, and nothing can ask for it. */
   unresolved: number;
   /** Records by shards that the configuration does not have. */
@@ -35,7 +45,8 @@ export interface ImportReport {
 }
 
 /**
- * Takes over what a CollegeDB deployment has in KV: each record becomes a placement record on the shards. Hashed ones are
+ * Takes over what a CollegeDB deployment has in KV: a record of a key without rows becomes a placement record on the shards.
+ * Keys with rows need none: where the rows are is found without it, and a record that says otherwise is reported. Hashed ones are
  * recognized by hashing the keys that the databases have, and the values of their columns `email`, `username` and `name`, which
  * CollegeDB's lookup keys are made of. KV is only read. It can be repeated.
  *
@@ -52,7 +63,7 @@ export async function importCollegeDBMappings(
   { dryRun = false, into = active() }: ImportOptions = {},
 ): Promise<ImportReport> {
   const records = recordsOf(into);
-  const run = new Import(records, dryRun);
+  const run = new Import(records, dryRun ? await records.lookout() : undefined);
   const hashed = new Map<string, string>();
   for await (const page of new KvRecords(kv, true).all()) {
     for (const { name, originalKey, shard } of page) {
@@ -99,12 +110,14 @@ class Import {
   records = 0;
   #placed = 0;
   readonly #contradictions: Contradiction[] = [];
+  readonly #conflicts: RecordedConflict[] = [];
   readonly #unknown: Record<string, number> = {};
   readonly #waiting = new Map<string, string[]>();
 
   constructor(
     readonly cluster: KeyRecords,
-    readonly dryRun: boolean,
+    /** Of a dry run. */
+    readonly trial: Lookout | undefined,
   ) {}
 
   async add(key: string, shard: string): Promise<void> {
@@ -120,27 +133,34 @@ class Import {
   async #place(shard: string): Promise<void> {
     const keys = this.#waiting.get(shard) ?? [];
     this.#waiting.delete(shard);
-    const kept = await (this.dryRun ? this.cluster.wouldKeep(shard, keys) : this.cluster.adopt(shard, keys));
+    const kept = await this.cluster.settle(shard, keys, this.trial);
     this.#placed += keys.length - kept.size;
-    for (const key of keys) {
-      const lives = kept.get(key);
-      if (lives !== undefined) this.#contradictions.push({ key, recorded: shard, lives });
+    for (const [key, { shards, isConflict }] of kept) {
+      if (isConflict) this.#conflicts.push({ key, recorded: shard, shards });
+      else this.#contradictions.push({ key, recorded: shard, lives: shards[0] as string });
     }
   }
 
   async end(unresolved: number): Promise<ImportReport> {
     for (const shard of this.#waiting.keys()) await this.#place(shard);
-    const { records, dryRun } = this;
+    const { records, trial } = this;
     const contradictions = this.#contradictions;
+    const conflicts = this.#conflicts;
     const unknown = Object.entries(this.#unknown).map(([shard, count]) => `${count} of ${shard}`);
     const lines = [
-      `${records} records of CollegeDB; ${this.#placed} keys ${dryRun ? 'would live' : 'live'} where their record says.`,
+      `${records} records of CollegeDB; ${this.#placed} keys ${trial ? 'would live' : 'live'} where their record says.`,
       ...contradictions
         .slice(0, 20)
         .map(({ key, recorded, lives }) => `${key} lives on ${lives}, and its record says ${recorded}.`),
       ...(contradictions.length > 20
         ? [`${contradictions.length - 20} more records say other shards than the rows.`]
         : []),
+      ...conflicts
+        .slice(0, 20)
+        .map(
+          ({ key, recorded, shards }) => `${key} has rows on ${shards.join(' and ')}, and its record says ${recorded}.`,
+        ),
+      ...(conflicts.length > 20 ? [`${conflicts.length - 20} more keys have rows in several databases.`] : []),
       ...(unresolved > 0 ? [`${unresolved} hashed records are of no key that has a row.`] : []),
       ...(unknown.length > 0 ? [`Shards that the configuration does not have: ${unknown.join(', ')}.`] : []),
     ];
@@ -148,6 +168,7 @@ class Import {
       records,
       placed: this.#placed,
       contradictions,
+      conflicts,
       unresolved,
       unknownShards: this.#unknown,
       text: lines.join('\n'),

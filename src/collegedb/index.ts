@@ -16,7 +16,13 @@ export {
   resetConfig,
   run,
 } from './functions';
-export { type Contradiction, type ImportOptions, type ImportReport, importCollegeDBMappings } from './import';
+export {
+  type Contradiction,
+  type ImportOptions,
+  type ImportReport,
+  importCollegeDBMappings,
+  type RecordedConflict,
+} from './import';
 export {
   autoDetectAndMigrate,
   checkMigrationNeeded,
@@ -29,7 +35,7 @@ export {
 } from './integrate';
 export type { ShardMapping } from './kv-records';
 export { KVShardMapper, type MapperOptions } from './mapper';
-export { clearMigrationCache } from './migration-marks';
+export { clearMigrationCache } from './migration-cache';
 export { getClosestRegionFromIP } from './region';
 export {
   createSchema,

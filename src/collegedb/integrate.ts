@@ -1,10 +1,12 @@
+import { DEFAULT_KEYSPACE } from '../layout/placement-rules';
 import { isSystemTable } from '../layout/table';
 import { SLOTS, slotOf } from '../placement/slots';
 import type { Strategy } from '../placement/strategies';
 import type { CollegeDBConfig } from './config';
 import { CollegeDBError } from './errors';
-import { KVShardMapper, type Mapped } from './mapper';
-import { isChecked, isMarked, mark, setChecked } from './migration-marks';
+import type { Whereabouts } from './lookout';
+import { KVShardMapper, type TakeIn } from './mapper';
+import { isChecked, setChecked } from './migration-cache';
 import { keyPages, listTables, reasonOf, validateTableForSharding } from './tables';
 
 /** What `integrateExistingDatabase` shall do. */
@@ -15,7 +17,7 @@ export interface IntegrationOptions {
   primaryKeyColumn?: string;
   /** Plays no part, as in CollegeDB: the rows are where they are. */
   strategy?: Strategy;
-  /** Leave a mark in the database that it was taken in, which `checkMigrationNeeded` believes. Default true. */
+  /** Plays no part: whether keys lead to the database is told by looking, not by a mark in it. */
   addShardMappingsTable?: boolean;
   /** Change nothing anywhere; the result is that of a real run. Default false. */
   dryRun?: boolean;
@@ -39,8 +41,8 @@ const dataTables = async (d1: D1Database): Promise<string[]> =>
   (await listTables(d1)).filter((name) => name !== COLLEGEDB_MARK);
 
 /**
- * Takes a database that has rows into the cluster: every key of its tables is mapped to it. Throws nothing: what went wrong is
- * among `issues`.
+ * Takes a database that has rows into the cluster, as `$cluster.adopt()` does: every key of its tables leads to it. Throws
+ * nothing: what went wrong is among `issues`.
  *
  * @example
  * const mapper = new KVShardMapper(env.KV);
@@ -53,16 +55,17 @@ export async function integrateExistingDatabase(
   mapper: KVShardMapper,
   options: IntegrationOptions = {},
 ): Promise<IntegrationResult> {
-  const { primaryKeyColumn, addShardMappingsTable = true, dryRun = false } = options;
+  const { primaryKeyColumn, dryRun = false } = options;
   const result = { success: false, shardName, tablesProcessed: 0, totalRecords: 0, mappingsCreated: 0 };
   const issues: string[] = [];
   try {
+    const takeIn = await mapper.takeIn(shardName, { dryRun });
     const tables = (options.tables ?? (await dataTables(d1))).filter((name) => !isSystemTable(name));
     for (const table of tables) {
       const column = await usableColumn(d1, shardName, table, mapper, primaryKeyColumn, issues);
       if (column === undefined) continue;
       try {
-        const { records, mapped } = await mapTable(d1, shardName, mapper, { table, column }, dryRun, issues);
+        const { records, mapped } = await takeInTable(d1, takeIn, { table, column }, issues);
         result.tablesProcessed++;
         result.totalRecords += records;
         result.mappingsCreated += mapped;
@@ -70,10 +73,7 @@ export async function integrateExistingDatabase(
         issues.push(`Table ${table} could not be taken in: ${reasonOf(error)}`);
       }
     }
-    if (!dryRun && result.tablesProcessed > 0) {
-      if (addShardMappingsTable) await mark(d1, mapper.scope);
-      await mapper.addKnownShard(shardName);
-    }
+    if (!dryRun && result.tablesProcessed > 0) await mapper.addKnownShard(shardName);
   } catch (error) {
     issues.push(`The database could not be taken in: ${reasonOf(error)}`);
   }
@@ -91,10 +91,11 @@ async function usableColumn(
 ): Promise<string | undefined> {
   const configured = wanted ?? (await mapper.keyColumnOf(shardName, table));
   const found = await validateTableForSharding(d1, table, configured ?? 'id');
+  const isConfigured = wanted === undefined && typeof configured === 'string';
   // What the configuration names need not be the primary key.
-  if (found.isValid || (wanted === undefined && configured !== undefined && found.recordCount > 0))
-    return found.primaryKeyColumn;
-  issues.push(`Table ${table}: ${found.issues.join(', ')}`);
+  if (isConfigured ? found.recordCount > 0 : found.isValid && configured !== null) return found.primaryKeyColumn;
+  const reasons = found.isValid ? [`${table} has no key of the keyspace ${DEFAULT_KEYSPACE}`] : found.issues;
+  issues.push(`Table ${table}: ${reasons.join(', ')}`);
   return undefined;
 }
 
@@ -106,31 +107,33 @@ interface TableKeys {
 /** Keys told of in issues, for each table. */
 const LISTED = 10;
 
-async function mapTable(
+async function takeInTable(
   d1: D1Database,
-  shardName: string,
-  mapper: KVShardMapper,
+  takeIn: TakeIn,
   { table, column }: TableKeys,
-  dryRun: boolean,
   issues: string[],
 ): Promise<{ records: number; mapped: number }> {
   let records = 0;
   let mapped = 0;
   let kept = 0;
   for await (const keys of keyPages(d1, table, column)) {
-    const done: Mapped = await mapper.mapAll(shardName, keys, { dryRun });
+    const done = await takeIn(keys);
     records += keys.length;
     mapped += done.mapped;
     // In the order of the keys, so that a dry run tells of the same ones.
     for (const key of keys) {
-      const shard = done.kept.get(key);
-      if (shard === undefined) continue;
-      if (++kept <= LISTED) issues.push(`The key '${key}' of ${table} lives on ${shard}: its row here is not found`);
+      const found = done.kept.get(key);
+      if (found && ++kept <= LISTED) issues.push(issueOf(key, table, found));
     }
   }
-  if (kept > LISTED) issues.push(`${kept - LISTED} more keys of ${table} live on other shards`);
+  if (kept > LISTED) issues.push(`${kept - LISTED} more keys of ${table} do not lead here`);
   return { records, mapped };
 }
+
+const issueOf = (key: string, table: string, { shards, isConflict }: Whereabouts): string =>
+  isConflict
+    ? `The key '${key}' of ${table} has rows on ${shards.join(' and ')}: every statement with it is refused`
+    : `The key '${key}' of ${table} lives on ${shards[0]}: its row here is not found`;
 
 /**
  * Maps keys to shards by a strategy: `hash`, one after the other, or at random.
@@ -181,7 +184,7 @@ export interface MigrationOptions {
 const SAMPLE = 10;
 
 /**
- * Looks whether a database has rows that no mapping leads to, and maps them. Mappings that are there stay. Throws nothing: what
+ * Looks whether a database has rows that no mapping leads to, or a cluster has not scanned, and maps them. Mappings that are there stay. Throws nothing: what
  * went wrong is among `issues`.
  */
 export async function autoDetectAndMigrate(
@@ -207,8 +210,7 @@ export async function autoDetectAndMigrate(
 const mapperOf = ({ kv, hashShardMappings = true }: Pick<CollegeDBConfig, 'kv' | 'hashShardMappings'>) =>
   new KVShardMapper(kv, { hashShardMappings });
 
-/** The same for a cluster's own mapper. @throws What D1 says: rows that are not found must not pass for no rows. */
-export async function migrate(
+async function migrate(
   d1: D1Database,
   shardName: string,
   mapper: KVShardMapper,
@@ -216,24 +218,24 @@ export async function migrate(
   issues: string[],
 ): Promise<Omit<MigrationResult, 'issues'>> {
   const result = { migrationNeeded: false, migrationPerformed: false, recordsMigrated: 0, tablesProcessed: 0 };
+  const awaitsScan = await mapper.awaitsScan(shardName);
+  const takeIn = await mapper.takeIn(shardName);
   for (const table of tablesToCheck ?? (await dataTables(d1))) {
     // Tables that cannot be used say so when they are.
     const column = await usableColumn(d1, shardName, table, mapper, primaryKeyColumn, []);
     if (column === undefined) continue;
     result.tablesProcessed++;
-    if (!(await hasUnmapped(d1, mapper, { table, column }))) continue;
+    if (!awaitsScan && !(await hasUnmapped(d1, mapper, { table, column }))) continue;
     result.migrationNeeded = true;
-    for await (const keys of keyPages(d1, table, column)) {
+    const unmapped: TakeIn = async (keys) => {
       const mappings = await mapper.getShardMappings(keys);
-      const unmapped = keys.filter((key) => !mappings.get(key));
-      const { mapped, kept } = await mapper.mapAll(shardName, unmapped);
-      result.recordsMigrated += mapped;
-      for (const [key, shard] of kept) issues.push(`The key '${key}' of ${table} lives on ${shard} too`);
-    }
+      return takeIn(keys.filter((key) => !mappings.get(key)));
+    };
+    const { mapped } = await takeInTable(d1, awaitsScan ? takeIn : unmapped, { table, column }, issues);
+    result.recordsMigrated += mapped;
   }
   if (result.recordsMigrated > 0) {
     result.migrationPerformed = true;
-    await mark(d1, mapper.scope);
     await mapper.addKnownShard(shardName);
   }
   return result;
@@ -245,14 +247,15 @@ async function hasUnmapped(d1: D1Database, mapper: KVShardMapper, { table, colum
   return [...mappings.values()].some((mapping) => mapping === null);
 }
 
-/** Whether a database has rows that no mapping leads to, as far as a few rows of each table tell. */
+/** Whether a database has rows that a cluster has not scanned, or no mapping leads to, as far as a few rows of each table tell. */
 export async function checkMigrationNeeded(
   d1: D1Database,
   shardName: string,
   config: Pick<CollegeDBConfig, 'kv' | 'hashShardMappings'>,
 ): Promise<boolean> {
   const mapper = mapperOf(config);
-  if (isChecked(d1, mapper.scope) || (await isMarked(d1, mapper.scope))) return false;
+  if (isChecked(d1, mapper.scope)) return false;
+  if (await mapper.awaitsScan(shardName)) return true;
   for (const table of await dataTables(d1)) {
     const column = await usableColumn(d1, shardName, table, mapper, undefined, []);
     if (column !== undefined && (await hasUnmapped(d1, mapper, { table, column }))) return true;

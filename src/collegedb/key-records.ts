@@ -1,25 +1,20 @@
+import { clusterApi } from '../cluster-api';
 import { claimerFor, tablesOf } from '../execution/claiming';
 import type { ReadyCluster } from '../execution/cluster';
 import { demandOf, Executor } from '../execution/run';
 import { rowsOf } from '../execution/shard-set';
 import { DEFAULT_KEYSPACE } from '../layout/placement-rules';
-import { ClusterMoves } from '../moves/cluster-moves';
 import type { Attempt } from '../placement/attempt';
-import { readTableList } from '../placement/claims';
+import { type KeyColumn, readTableList } from '../placement/claims';
+import { CONFLICT } from '../placement/conflict';
 import { hintName, hintPrefix } from '../placement/hint-store';
 import { slotOf } from '../placement/slots';
 import type { BoundStatement } from '../sql/bound';
 import { quoteName } from '../sql/tokens';
-import { findRecords, findRows, grouped, locateWithoutChange } from './dry-run';
-import { CollegeDBError, checkShard } from './errors';
+import { checkShard, takesNoKeys } from './errors';
 import { keysAfter, PAGE } from './key-pages';
 import { namesWithPrefix } from './kv-pages';
-
-/** A table of the keyspace, with its shard key. */
-export interface KeyedTable {
-  readonly table: string;
-  readonly column: string;
-}
+import { findRecords, findRows, grouped, Lookout, type Whereabouts } from './lookout';
 
 const keyspace = DEFAULT_KEYSPACE;
 
@@ -29,7 +24,6 @@ export class KeyRecords {
     readonly cluster: ReadyCluster,
     readonly kv: KVNamespace,
     readonly name: string,
-    readonly weights: Readonly<Record<string, number | undefined>>,
   ) {}
 
   get shards(): readonly string[] {
@@ -54,19 +48,33 @@ export class KeyRecords {
     });
   }
 
-  /**
-   * The shards of many keys, by the word of their homes; those without a record, and without a row on their home, are
-   * left out. Rows elsewhere that nobody has placed are not looked for.
-   */
-  async locateAll(keys: readonly string[]): Promise<Map<string, string>> {
-    if (keys.length === 0) return new Map();
-    await this.cluster.executor.cluster.resolver.refresh();
-    return this.cluster.executor.accepted([], async (attempt) => {
-      const found = new Map<string, string>();
+  /** Where many keys live; those without a row and a record are left out. */
+  async find(keys: readonly string[]): Promise<Map<string, Whereabouts>> {
+    const { map } = await this.cluster.executor.cluster.resolver.refresh();
+    if (map.keyspaces[keyspace]?.adopting) return (await this.lookout()).find(keys);
+    const found = await this.cluster.executor.accepted([], async (attempt) => {
+      const places = new Map<string, string>();
       for (const [home, own] of grouped(keys, (key) => attempt.homeOf(keyspace, slotOf(key))))
-        await this.#askHome(attempt, home, own, found);
-      return found;
+        await this.#askHome(attempt, home, own, places);
+      return places;
     });
+    const conflicts = [...found].flatMap(([key, at]) => (at === CONFLICT ? [key] : []));
+    const holders = conflicts.length === 0 ? undefined : await (await this.lookout()).holders(conflicts);
+    return new Map(
+      [...found].map(([key, at]) => [key, { shards: holders?.get(key) ?? [at], isConflict: at === CONFLICT }]),
+    );
+  }
+
+  /** To find keys without a change. */
+  lookout(): Promise<Lookout> {
+    return Lookout.open(this.cluster, (shard) => this.tables(shard));
+  }
+
+  /** Records where the keys are that databases came with. */
+  async adopt(): Promise<void> {
+    const routing = await this.cluster.executor.cluster.resolver.map();
+    // Most often there is nothing to ask the catalog for.
+    if (Object.values(routing.map.keyspaces).some(({ adopting }) => adopting)) await clusterApi(this.cluster).adopt();
   }
 
   async #askHome(attempt: Attempt, home: string, keys: readonly string[], found: Map<string, string>): Promise<void> {
@@ -74,8 +82,7 @@ export class KeyRecords {
     const tables = await this.tables(home);
     for (let from = 0; from < keys.length; from += PAGE) {
       const page = keys.slice(from, from + PAGE);
-      const list = JSON.stringify(page);
-      const statements = [...findRows(tables, list, home), findRecords(list)];
+      const statements = [...findRows(tables, page, home), findRecords(page)];
       const demand = demandOf(attempt, home, [], false);
       const { results } = await shards.guarded(demand, statements, { tables: [], write: false });
       for (const { n, at } of results.flatMap((one) => one.results as { n: number; at: string }[])) {
@@ -96,10 +103,7 @@ export class KeyRecords {
     await this.#allowRecords();
     const { cluster, shards, near, onMoved } = this.cluster.executor;
     if (!(await cluster.resolver.map()).takesNewKeys.some(({ name }) => name === shard)) {
-      throw new CollegeDBError(
-        `${shard} takes no new keys: it is being added or emptied. db.$cluster.shards() tells; db.$cluster.addShard('${shard}') adds it.`,
-        'SHARD_UNAVAILABLE',
-      );
+      throw takesNoKeys(shard);
     }
     const strategies = { ...cluster.strategies, of: () => () => shard };
     const executor = new Executor({ ...cluster, strategies }, shards, near, onMoved);
@@ -108,33 +112,29 @@ export class KeyRecords {
     return new Map(placed.flatMap((one) => (one.shard === shard ? [] : [[one.key, one.shard] as const])));
   }
 
-  /** {@link KeyRecords.place}, without records for keys that have rows there and live there by their slot. */
-  async adopt(shard: string, keys: readonly string[]): Promise<Map<string, string>> {
-    checkShard(shard, this.shards);
-    const routing = await this.cluster.executor.cluster.resolver.refresh();
-    const own = keys.filter((key) => routing.homeOf(keyspace, slotOf(key)) === shard);
-    const located = await this.locateAll(own);
-    const kept = [...located].filter(([, at]) => at !== shard);
-    return new Map([
-      ...kept,
-      ...(await this.place(
-        shard,
-        keys.filter((key) => !located.has(key)),
-      )),
-    ]);
-  }
-
-  /** What {@link KeyRecords.place} would give back. Writes nothing. */
-  async wouldKeep(shard: string, keys: readonly string[]): Promise<Map<string, string>> {
-    checkShard(shard, this.shards);
-    const found = await locateWithoutChange(this.cluster, this.weights, (home) => this.tables(home), keys);
-    return new Map([...found].filter(([, at]) => at !== shard));
+  /**
+   * Keys without a row and a record live on a shard from now on. Those that do not live there are given back.
+   *
+   * @param trial Nothing is changed.
+   */
+  async settle(shard: string, keys: readonly string[], trial?: Lookout): Promise<Map<string, Whereabouts>> {
+    const found = await (trial ?? this).find(keys);
+    const kept = new Map([...found].filter(([, { shards, isConflict }]) => isConflict || shards[0] !== shard));
+    const fresh = keys.filter((key) => !found.has(key));
+    if (trial) {
+      if (fresh.length > 0 && !trial.takesNewKeys(shard)) throw takesNoKeys(shard);
+      return kept;
+    }
+    for (const [key, at] of await this.place(shard, fresh)) kept.set(key, { shards: [at], isConflict: false });
+    return kept;
   }
 
   /** A key with rows elsewhere moves, with all of them. */
   async move(key: string, shard: string): Promise<void> {
     checkShard(shard, this.shards);
-    await new ClusterMoves(this.cluster).reassign(key, shard, keyspace);
+    // Nothing is moved before.
+    await this.adopt();
+    await clusterApi(this.cluster).reassign(key, shard, keyspace);
   }
 
   /** Forgets where a key was last seen. Its shards know. */
@@ -184,7 +184,7 @@ export class KeyRecords {
   }
 
   /** The tables of a database that belong to the keyspace. */
-  async tables(shard: string): Promise<KeyedTable[]> {
+  async tables(shard: string): Promise<KeyColumn[]> {
     const { executor } = this.cluster;
     const purpose = { tables: [], write: false };
     const list = await executor.shards.on(shard, readTableList.sql, purpose, (client) =>
@@ -214,10 +214,10 @@ export class KeyRecords {
 }
 
 /** One count for each table, of the keys that no table before it has; and one of the records without a row. */
-function countStatements(shard: string, tables: readonly KeyedTable[]): BoundStatement[] {
-  const keysIn = ({ table, column }: KeyedTable) =>
+function countStatements(shard: string, tables: readonly KeyColumn[]): BoundStatement[] {
+  const keysIn = ({ table, column }: KeyColumn) =>
     `select cast(${quoteName(column)} as text) from ${quoteName(table)} where ${quoteName(column)} is not null`;
-  const unseen = (key: string, before: readonly KeyedTable[]) =>
+  const unseen = (key: string, before: readonly KeyColumn[]) =>
     before.map((table) => ` and ${key} not in (${keysIn(table)})`).join('');
   return [
     ...tables.map((one, i) => {

@@ -1,19 +1,23 @@
+import { foldName } from '../sql/tokens';
 import { activeOrNone } from './active';
-import { CollegeDBError } from './errors';
+import { CollegeDBError, checkShard } from './errors';
 import type { KeyRecords } from './key-records';
 import { hashOf, inParallel, isHash, KvRecords, type ShardMapping } from './kv-records';
+import type { Whereabouts } from './lookout';
 
 export interface MapperOptions {
   /** KV records are under the SHA-256 of their key. Default true. */
   readonly hashShardMappings?: boolean;
 }
 
-/** What {@link KVShardMapper.mapAll} did, or would do. */
-export interface Mapped {
+/** Maps some keys of a database to it, or says what that would do. */
+export type TakeIn = (keys: readonly string[]) => Promise<TakenIn>;
+
+export interface TakenIn {
   /** How many of the keys lead to the shard now. */
   readonly mapped: number;
-  /** Keys that keep their place, with their shards: they have rows there already. */
-  readonly kept: ReadonlyMap<string, string>;
+  /** Those that do not. */
+  readonly kept: ReadonlyMap<string, Whereabouts>;
 }
 
 /** The clusters of mappers that belong to one, whatever `initialize` has made. */
@@ -59,13 +63,15 @@ export class KVShardMapper {
     return shard === undefined ? null : { shard, createdAt: 0, updatedAt: 0 };
   }
 
-  /** {@link KVShardMapper.getShardMapping} of many keys. In a cluster, rows that no record leads to are not found. */
+  /** {@link KVShardMapper.getShardMapping} of many keys; null for a key that two databases came with. */
   async getShardMappings(primaryKeys: readonly string[]): Promise<Map<string, ShardMapping | null>> {
     const cluster = this.#cluster();
     const found = new Map<string, ShardMapping | null>(primaryKeys.map((key) => [key, null]));
     if (cluster) {
-      const located = await cluster.locateAll(primaryKeys);
-      for (const [key, shard] of located) found.set(key, { shard, createdAt: 0, updatedAt: 0 });
+      for (const [key, { shards, isConflict }] of await cluster.find(primaryKeys)) {
+        const [shard] = shards;
+        if (shard !== undefined && !isConflict) found.set(key, { shard, createdAt: 0, updatedAt: 0 });
+      }
     } else await inParallel(primaryKeys, async (key) => found.set(key, await this.#records.get(key)));
     return found;
   }
@@ -193,15 +199,32 @@ export class KVShardMapper {
     }
   }
 
-  /** Maps keys to the shard that has their rows. Unlike the others it moves nothing: keys that live elsewhere are told of. */
-  async mapAll(shard: string, keys: readonly string[], { dryRun = false } = {}): Promise<Mapped> {
+  /**
+   * To map the keys of a database to it. In a cluster what databases came with is recorded first; unlike the other functions it
+   * moves nothing: keys that live elsewhere are told of.
+   *
+   * @throws CollegeDBError for an unknown shard; what first contact throws.
+   */
+  async takeIn(shard: string, { dryRun = false } = {}): Promise<TakeIn> {
     const cluster = this.#cluster();
     if (!cluster) {
-      if (!dryRun) await this.setShardMappingsBatch(keys.map((primaryKey) => ({ primaryKey, shard })));
-      return { mapped: keys.length, kept: new Map() };
+      return async (keys) => {
+        if (!dryRun) await this.setShardMappingsBatch(keys.map((primaryKey) => ({ primaryKey, shard })));
+        return { mapped: keys.length, kept: new Map() };
+      };
     }
-    const kept = await (dryRun ? cluster.wouldKeep(shard, keys) : cluster.adopt(shard, keys));
-    return { mapped: keys.length - kept.size, kept };
+    checkShard(shard, cluster.shards);
+    const trial = dryRun ? await cluster.lookout() : undefined;
+    if (!trial) await cluster.adopt();
+    return async (keys) => {
+      const kept = await cluster.settle(shard, keys, trial);
+      return { mapped: keys.length - kept.size, kept };
+    };
+  }
+
+  /** Whether a cluster has still to scan a database. Changes nothing. */
+  async awaitsScan(shard: string): Promise<boolean> {
+    return (await this.#cluster()?.lookout())?.scans.has(shard) ?? false;
   }
 
   /** What CollegeDB's records call a key. */
@@ -209,14 +232,14 @@ export class KVShardMapper {
     return hashOf(key);
   }
 
-  /** The column that a cluster's configuration gives a table as its shard key. */
-  async keyColumnOf(shard: string, table: string): Promise<string | undefined> {
+  /** The column that a cluster's configuration gives a table as its shard key; null where it has none. */
+  async keyColumnOf(shard: string, table: string): Promise<string | null | undefined> {
     const cluster = this.#cluster();
     if (!cluster?.shards.includes(shard)) return undefined;
-    return (await cluster.tables(shard)).find((one) => one.table === table)?.column;
+    return (await cluster.tables(shard)).find((one) => foldName(one.table) === foldName(table))?.column ?? null;
   }
 
-  /** Whose keys it maps, as marks in databases name it. */
+  /** Whose keys it maps. */
   get scope(): string {
     const cluster = this.#cluster();
     return cluster ? `cluster ${cluster.name}` : 'kv';

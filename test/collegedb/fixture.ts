@@ -55,4 +55,23 @@ export async function kvContents(prefix = ''): Promise<Record<string, string | n
   return Object.fromEntries(entries);
 }
 
+/** Every table of a database with all its rows. */
+export async function contents(d1: D1Database): Promise<unknown> {
+  const { results } = await d1
+    .prepare("select name, sql from sqlite_master where name not like '\\_cf%' escape '\\' order by name")
+    .all<{ name: string }>();
+  const rows = await Promise.all(
+    results.map(({ name }) =>
+      d1
+        .prepare(`select * from "${name.replaceAll('"', '""')}"`)
+        .all()
+        .then(
+          (found) => found.results,
+          () => null,
+        ),
+    ),
+  );
+  return { results, rows };
+}
+
 export { run as seed };

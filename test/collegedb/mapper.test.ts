@@ -11,7 +11,6 @@ import {
   run,
 } from '../../src/collegedb';
 import { failureOf, keysOf } from '../placement/fixture';
-import { hashOwner } from '../support/owner';
 import { configOf, fresh, kvContents, seed, whereIs } from './fixture';
 
 let databases: Record<string, D1Database>;
@@ -19,7 +18,6 @@ beforeEach(async () => {
   databases = await fresh();
 });
 
-const owner = hashOwner(['db-east', 'db-west', 'db-central']);
 const sha256 = async (text: string) =>
   [...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))]
     .map((byte) => byte.toString(16).padStart(2, '0'))
@@ -209,18 +207,20 @@ describe('importCollegeDBMappings', () => {
     await env.KV.put('multikey:x', JSON.stringify({ shard: 'db-east', createdAt: 1, updatedAt: 1, keys: ['x'] }));
     await env.KV.put('known_shards', JSON.stringify(['db-east', 'db-west', 'db-central']));
     const records = await kvContents('shard:');
-    const { mapper, db } = initialize(configOf(databases, { disableAutoMigration: true }));
-    const missing = [];
-    for (const [key, shard] of places) {
-      if (key.startsWith('user-') && owner(key) !== shard) missing.push(key);
-    }
-    expect(missing.length).toBeGreaterThan(5);
-    expect(await first(missing[0] as string, 'SELECT id FROM users WHERE id = ?', [missing[0]])).toBeNull();
+    const { mapper, db } = initialize(configOf(databases));
     const dry = await importCollegeDBMappings(env.KV, { dryRun: true });
-    expect(await whereIs(databases, 'select 1 from _shard_keys')).toEqual([]);
+    expect(await whereIs(databases, "select 1 from sqlite_master where name glob '_shard_*'")).toEqual([]);
+    expect(await first('user-1', 'SELECT id FROM users WHERE id = ?', ['user-1'])).toEqual({ id: 'user-1' });
     const real = await importCollegeDBMappings(env.KV);
     expect(real).toEqual({ ...dry, text: real.text });
-    expect(real).toMatchObject({ records: 60, placed: 60, contradictions: [], unresolved: 0, unknownShards: {} });
+    expect(real).toMatchObject({ records: 60, placed: 60, contradictions: [], conflicts: [], unresolved: 0 });
+    expect(real.unknownShards).toEqual({});
+    // Keys with rows need no record.
+    const recorded = await Promise.all(
+      Object.values(databases).map((d1) => d1.prepare("select key from _shard_keys where key glob 'user-*'").all()),
+    );
+    expect(new Set(recorded.flatMap(({ results }) => results.map(({ key }) => key))).size).toBeLessThan(2);
+    await db.$cluster.adopt();
     for (const [key, shard] of places) expect((await mapper.getShardMapping(key))?.shard).toBe(shard);
     for (const id of keysOf('user-', 30)) {
       expect(await first(id, 'SELECT id FROM users WHERE id = ?', [id])).toEqual({ id });
@@ -236,16 +236,25 @@ describe('importCollegeDBMappings', () => {
     await env.KV.put('shard:lost', JSON.stringify({ shard: 'db-gone', createdAt: 1, updatedAt: 1 }));
     await env.KV.put('shard:broken', 'no JSON {');
     await env.KV.put('shard:other', JSON.stringify(['x']));
-    const { db } = initialize(configOf(databases, { disableAutoMigration: true }));
-    await db.$client.prepare("insert into users (id) values ('here')").run();
-    const wrong = Object.keys(databases).find((name) => name !== owner('here')) as string;
-    await env.KV.put('shard:here', JSON.stringify({ shard: wrong, createdAt: 1, updatedAt: 1 }));
-    const report = await importCollegeDBMappings(env.KV);
-    expect(report).toMatchObject({
+    const { db } = initialize(configOf(databases));
+    await seed(databases['db-central'] as D1Database, ["insert into users (id) values ('here'), ('both')"]);
+    await seed(databases['db-west'] as D1Database, ["insert into users (id) values ('both')"]);
+    for (const key of ['here', 'both'])
+      await env.KV.put(`shard:${key}`, JSON.stringify({ shard: 'db-west', createdAt: 1, updatedAt: 1 }));
+    const said = {
       unresolved: 1,
       unknownShards: { 'db-gone': 1 },
-      contradictions: [{ key: 'here', recorded: wrong, lives: owner('here') }],
-    });
-    expect(report.text).toContain(`here lives on ${owner('here')}, and its record says ${wrong}`);
+      contradictions: [{ key: 'here', recorded: 'db-west', lives: 'db-central' }],
+      conflicts: [{ key: 'both', recorded: 'db-west', shards: ['db-west', 'db-central'] }],
+    };
+    const dry = await importCollegeDBMappings(env.KV, { dryRun: true });
+    expect(dry).toMatchObject(said);
+    const report = await importCollegeDBMappings(env.KV);
+    expect(report).toEqual({ ...dry, text: report.text });
+    await db.$cluster.adopt();
+    // What its home has recorded says the same.
+    expect(await importCollegeDBMappings(env.KV)).toEqual(report);
+    expect(report.text).toContain('here lives on db-central, and its record says db-west');
+    expect(report.text).toContain('both has rows on db-west and db-central, and its record says db-west');
   });
 });

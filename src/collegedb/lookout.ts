@@ -1,10 +1,11 @@
-import type { SlotRange } from '../catalog/catalog';
+import type { ShardMap } from '../catalog/catalog';
 import { MissingShardError } from '../errors';
 import type { ReadyCluster } from '../execution/cluster';
 import { prepare } from '../execution/shard-set';
 import { DEFAULT_KEYSPACE } from '../layout/placement-rules';
 import { hasRows, type KeyColumn } from '../placement/claims';
 import { CONFLICT } from '../placement/conflict';
+import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
 import type { BoundStatement } from '../sql/bound';
 import { PAGE } from './key-pages';
@@ -31,8 +32,8 @@ export class Lookout {
   private constructor(
     readonly cluster: ReadyCluster,
     readonly columnsOf: (shard: string) => Promise<readonly KeyColumn[]>,
-    /** Empty where there is no cluster yet. */
-    readonly ranges: readonly SlotRange[],
+    /** Undefined where there is no cluster yet. */
+    readonly map: ShardMap | undefined,
     /** Databases with rows that are to be scanned. */
     readonly scans: ReadonlySet<string>,
     /** The same, and the one that gets all slots. */
@@ -50,7 +51,7 @@ export class Lookout {
     const asked = opens?.keyspaces.find(({ name }) => name === keyspace);
     const scans = new Set([...(known?.adopting ?? []).map(({ shard }) => shard), ...(asked?.adopts ?? [])]);
     const arriving = [...scans, ...(asked?.owner === undefined ? [] : [asked.owner])];
-    return new Lookout(cluster, columnsOf, known?.ranges ?? [], scans, arriving, (shard) => {
+    return new Lookout(cluster, columnsOf, known && view?.map, scans, arriving, (shard) => {
       const state = view?.map.shards.find(({ name }) => name === shard)?.state;
       if (state !== undefined) return state === 'active';
       const awaitsReference = view
@@ -70,8 +71,9 @@ export class Lookout {
   async #findPage(keys: readonly string[], found: Map<string, Whereabouts>): Promise<void> {
     const places = new Map<string, Set<string>>();
     const add = (key: string, shard: string) => places.set(key, (places.get(key) ?? new Set()).add(shard));
-    if (this.ranges.length > 0) {
-      for (const [home, own] of grouped(keys, (key) => this.#homeOf(key)))
+    const { map } = this;
+    if (map) {
+      for (const [home, own] of grouped(keys, (key) => homeOf(map, keyspace, slotOf(key)) as string))
         for (const [key, at] of await this.#atHome(home, own)) add(key, at);
     }
     for (const shard of this.arriving) for (const key of await this.#withRows(shard, keys)) add(key, shard);
@@ -90,11 +92,6 @@ export class Lookout {
     for (const shard of this.cluster.databases.keys())
       for (const key of await this.#withRows(shard, keys)) holders.get(key)?.push(shard);
     return holders;
-  }
-
-  #homeOf(key: string): string {
-    const slot = slotOf(key);
-    return this.ranges.findLast(({ lo }) => lo <= slot)?.shard as string;
   }
 
   async #atHome(home: string, keys: readonly string[]): Promise<Map<string, string>> {

@@ -123,6 +123,28 @@ describe('autoDetectAndMigrate', () => {
     }
   });
 
+  it('goes through large tables by pages, and tells a few of many conflicts', { timeout: 60_000 }, async () => {
+    const fill = (d1: D1Database | undefined, prefix: string) =>
+      d1?.batch([
+        d1
+          .prepare(
+            `with n(i) as (select 1 union all select i + 1 from n limit 6000) insert into users (id) select ?1 || i from n`,
+          )
+          .bind(prefix),
+        d1.prepare(
+          "with n(i) as (select 1 union all select i + 1 from n limit 15) insert into users (id) select 'z' || i from n",
+        ),
+      ]);
+    await fill(old, 'e');
+    await fill(databases['db-west'], 'w');
+    const { mapper } = initialize(configOf(databases));
+    const dry = await integrateExistingDatabase(old, 'db-east', mapper, { tables: ['users'], dryRun: true });
+    expect(dry).toMatchObject({ tablesProcessed: 1, totalRecords: 6015, mappingsCreated: 6000 });
+    expect(dry.issues).toHaveLength(11);
+    expect(dry.issues.at(-1)).toBe('5 more keys of users do not lead here');
+    expect(await integrateExistingDatabase(old, 'db-east', mapper, { tables: ['users'] })).toEqual(dry);
+  });
+
   it('gives a refusal of the cluster as an issue, also in a dry run', async () => {
     await seed(old, ["insert into users (id) values ('u1')"]);
     await seed(databases['db-west'] as D1Database, ["insert into users (id) values ('u2')"]);

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { shardedDrizzle } from '../../src';
 import { failureOf } from '../placement/fixture';
 import { InterceptedD1 } from '../support/intercepted-d1';
-import { Fleet, type Isolate, PLACES, type Place, rowsEverywhere } from '../support/isolates';
+import { Fleet, type Isolate, type Place, rowsEverywhere } from '../support/isolates';
 import { ACCIDENTS, type Accident, Mortal } from '../support/mortal';
 import { resetDatabases } from '../support/reset';
 import { runEverywhere } from '../support/seed';

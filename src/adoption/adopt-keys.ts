@@ -32,6 +32,8 @@ export interface AdoptedKeys {
   readonly conflicts: readonly AdoptionConflict[];
   /** Their slots are being moved. */
   readonly unsettled: readonly FoundKey[];
+  /** The scan of the source was ended before this came: all that was to be recorded of them is. */
+  readonly ended: readonly FoundKey[];
 }
 
 /**
@@ -47,14 +49,18 @@ export async function adoptKeys(
   home: string,
   keys: readonly FoundKey[],
 ): Promise<AdoptedKeys> {
-  const rows = await recordAtHome(io, keyspace, source, home, keys);
+  const rows = await withTables(io, home, keyspace, (tables) =>
+    adoptStatements(at(io, home), keyspace, source, keys, tables),
+  );
   const adopted: FoundKey[] = [];
   const unsettled: FoundKey[] = [];
+  const ended: FoundKey[] = [];
   const others = new Map<string, FoundKey[]>();
   for (const [i, key] of keys.entries()) {
     const became = readAdopted(home, source, rows[i] ?? {});
     if (became === 'adopted') adopted.push(key);
     else if (became === 'unsettled') unsettled.push(key);
+    else if (became === 'ended') ended.push(key);
     else others.set(became.conflictsWith, [...(others.get(became.conflictsWith) ?? []), key]);
   }
   if (adopted.length > 0 && source !== home) {
@@ -62,30 +68,33 @@ export async function adoptKeys(
   }
   const conflicts: AdoptionConflict[] = [];
   for (const [other, list] of others) {
-    for (const { key } of list)
-      conflicts.push({ keyspace, key, shards: other === CONFLICT ? [source] : [other, source] });
-    if (other === CONFLICT) continue;
     // The home first: its record decides, and the other shard's, which is older, goes after it.
-    await io.run(home, conflictStatements(at(io, home), keyspace, list));
-    if (other !== home) await io.run(other, disownStatements(at(io, other), keyspace, list));
+    const rows = await io.run(home, conflictStatements(at(io, home), keyspace, source, list));
+    const made = new Set(rows.at(-1)?.map(({ key }) => key));
+    const own = list.filter(({ key }) => made.has(key));
+    ended.push(...list.filter(({ key }) => !made.has(key)));
+    for (const { key } of own)
+      conflicts.push({ keyspace, key, shards: other === CONFLICT ? [source] : [other, source] });
+    if (other === CONFLICT || other === home || own.length === 0) continue;
+    await io.run(other, disownStatements(at(io, other), keyspace, own));
   }
   if (conflicts.length > 0) await io.catalog.noteConflicts(conflicts);
-  return { adopted, conflicts, unsettled };
+  return { adopted, conflicts, unsettled, ended };
 }
 
 const at = ({ cluster }: AdoptionIo, shard: string): At => ({ cluster, shard });
 
-async function recordAtHome(
-  io: AdoptionIo,
+/** Runs a batch that fails with SHARD_TABLES if the tables are not as they were known, and gives its last rows. */
+export async function withTables(
+  io: Pick<AdoptionIo, 'run' | 'tablesOf'>,
+  shard: string,
   keyspace: string,
-  source: string,
-  home: string,
-  keys: readonly FoundKey[],
+  statements: (tables: KeyTables) => readonly BoundStatement[],
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
   for (let again = false; ; again = true) {
-    const tables = await io.tablesOf(home, keyspace, again);
+    const tables = await io.tablesOf(shard, keyspace, again);
     try {
-      return (await io.run(home, adoptStatements(at(io, home), keyspace, source, keys, tables))).at(-1) ?? [];
+      return (await io.run(shard, statements(tables))).at(-1) ?? [];
     } catch (error) {
       if (again || !(error instanceof Error) || !error.message.includes('SHARD_TABLES')) throw error;
     }

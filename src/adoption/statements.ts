@@ -23,9 +23,18 @@ export interface KeyTables {
 const keysAt = (at: number): string => `(select key as n, value->>0 as k, value->>1 as s from json_each(?${at}))`;
 const listOf = (keys: readonly FoundKey[]): string => JSON.stringify(keys.map(({ key, slot }) => [key, slot]));
 
+/** Whoever scans after the end was thought dead. What it finds may have moved on since, as every key may from then on. */
+const isEnded = (keyspace: string, source: string): string =>
+  `exists (select 1 from _shard_adopting a where a.keyspace = ${keyspace} and a.source = ${source} and a.done)`;
+
 const checkIdentity = ({ cluster, shard }: At): BoundStatement => ({
   sql: `select case when ${IS_OTHER} then ${IDENTITY} end ${FROM_IDENTITY}`,
   params: [shard, cluster],
+});
+
+const checkTables = ({ cluster, shard }: At, list: string | null): BoundStatement => ({
+  sql: `select case when ${IS_OTHER} then ${IDENTITY} when ${TABLE_LIST} is not ?3 then ${raise("'SHARD_TABLES'")} end ${FROM_IDENTITY}`,
+  params: [shard, cluster, list],
 });
 
 /**
@@ -42,33 +51,31 @@ export function adoptStatements(
   const rowless = home.shard === source ? [] : columns.map((column) => `not ${hasRows(column, 'j.k', keys.length)}`);
   const isFrozen = frozen('?1', 'j.k', 'j.s', 'null');
   return [
-    {
-      sql: `select case when ${IS_OTHER} then ${IDENTITY} when ${TABLE_LIST} is not ?3 then ${raise("'SHARD_TABLES'")} end ${FROM_IDENTITY}`,
-      params: [home.shard, home.cluster, list],
-    },
+    checkTables(home, list),
     {
       sql: `insert into _shard_keys (keyspace, key, slot, at, move)
         select ?1, j.k, j.s, ?3, iif(?3 = i.name, ${MEMO}, 0) from ${keysAt(2)} j, _shard_identity i
-        where ${owns('?1', 'j.s')} and not ${isFrozen} and ${allTrue(rowless)} on conflict do nothing`,
+        where ${owns('?1', 'j.s')} and not ${isFrozen} and not ${isEnded('?1', '?3')} and ${allTrue(rowless)} on conflict do nothing`,
       params: [keyspace, listOf(keys), source],
     },
     {
-      sql: `select t.at, ${owns('?1', 'j.s')} and not ${isFrozen} as settled from ${keysAt(2)} j
+      sql: `select t.at, ${owns('?1', 'j.s')} and not ${isFrozen} as settled, ${isEnded('?1', '?3')} as ended from ${keysAt(2)} j
         left join _shard_keys t on t.keyspace = ?1 and t.key = j.k order by j.n`,
-      params: [keyspace, listOf(keys)],
+      params: [keyspace, listOf(keys), source],
     },
   ];
 }
 
 /** What became of each key, by the last result of {@link adoptStatements}. */
-export type Adopted = 'adopted' | 'unsettled' | { readonly conflictsWith: string };
+export type Adopted = 'adopted' | 'unsettled' | 'ended' | { readonly conflictsWith: string };
 
 export const readAdopted = (
   home: string,
   source: string,
-  { at, settled }: Readonly<Record<string, unknown>>,
+  { at, settled, ended }: Readonly<Record<string, unknown>>,
 ): Adopted => {
   if (at === source) return 'adopted';
+  if (ended === 1) return 'ended';
   if (at !== null) return { conflictsWith: String(at) };
   // Its slot is being moved, or was.
   return settled === 1 ? { conflictsWith: home } : 'unsettled';
@@ -86,15 +93,24 @@ export const arriveStatements = (source: At, keyspace: string, keys: readonly Fo
 
 const GIVE_UP = 'update _shard_identity set version = version + 1';
 
-/** On their home: two databases have these keys. */
-export const conflictStatements = (home: At, keyspace: string, keys: readonly FoundKey[]): BoundStatement[] => [
+/** On their home: two databases have these keys. Gives those that are a conflict now. */
+export const conflictStatements = (
+  home: At,
+  keyspace: string,
+  source: string,
+  keys: readonly FoundKey[],
+): BoundStatement[] => [
   checkIdentity(home),
   {
     sql: `insert into _shard_keys (keyspace, key, slot, at) select ?1, j.k, j.s, '${CONFLICT}' from ${keysAt(2)} j
-      where ${owns('?1', 'j.s')} on conflict do update set at = excluded.at, move = 0`,
-    params: [keyspace, listOf(keys)],
+      where ${owns('?1', 'j.s')} and not ${isEnded('?1', '?3')} on conflict do update set at = excluded.at, move = 0`,
+    params: [keyspace, listOf(keys), source],
   },
   { sql: GIVE_UP, params: [] },
+  {
+    sql: `select key from _shard_keys where keyspace = ?1 and at = '${CONFLICT}' and key in (select k from ${keysAt(2)})`,
+    params: [keyspace, listOf(keys)],
+  },
 ];
 
 /** On a shard that was recorded to have these keys, and is not their home. */
@@ -112,9 +128,9 @@ export const disownStatements = (shard: At, keyspace: string, keys: readonly Fou
 export const probeStatements = (
   source: At,
   keys: readonly string[],
-  columns: readonly KeyColumn[],
+  { list, columns }: KeyTables,
 ): BoundStatement[] => [
-  checkIdentity(source),
+  checkTables(source, list),
   {
     sql: `select j.key as n from json_each(?1) j where ${anyTrue(columns.map((column) => hasRows(column, 'j.value', keys.length)))}`,
     params: [JSON.stringify(keys)],

@@ -59,6 +59,18 @@ export async function untilAccepted<T>(
         }
         error = await refusalOf(verify(attempt, error.keys), error.error);
       }
+      if (error instanceof Refusal && error.signal.kind === 'adopting' && follows++ < MAX_FOLLOWS) {
+        const waitedMs = follows > 2 ? jittered(FIRST_WAIT_MS, ++waits, MAX_WAIT_MS) : 0;
+        if (waitedMs > 0) await pause(waitedMs);
+        noteRetry(telemetry, { shard: error.shard, reason: 'not-owner', attempt: follows + waits, waitedMs });
+        const next = await probed(probe(attempt, error.keys, error.signal.sources));
+        if (!(next instanceof Refusal)) {
+          attempt = next;
+          continue;
+        }
+        // What is refused while databases are looked into has changed nothing either.
+        error = next;
+      }
       if (!(error instanceof Refusal)) throw error;
       const { signal, shard } = error;
       const isWait = WAITS.has(signal.kind);
@@ -69,10 +81,6 @@ export async function untilAccepted<T>(
       if (waitedMs > 0) await pause(waitedMs);
       noteRetry(telemetry, { shard, reason: reasonOf(signal.kind), attempt: follows + waits, waitedMs });
       if (isWait) follows = 0;
-      if (signal.kind === 'adopting') {
-        attempt = await probed(probe(attempt, error.keys, signal.sources), attempt);
-        continue;
-      }
       // A replica may be behind, of what was moved away or to it.
       for (const name of signal.kind === 'moved' ? signal.keys.map(({ to }) => to) : [shard]) onMoved(name);
       // While a move is being closed, its addresses lead further than the map, which the catalog has after that.
@@ -81,13 +89,12 @@ export async function untilAccepted<T>(
   }
 }
 
-/** What is refused while databases are looked into is asked again by the newest map. */
-async function probed(probing: Promise<Attempt>, attempt: Attempt): Promise<Attempt> {
+async function probed(probing: Promise<Attempt>): Promise<Attempt | Refusal> {
   try {
     return await probing;
   } catch (error) {
     if (error instanceof Doubt) throw error.error;
-    if (error instanceof Refusal) return attempt.next(error, true);
+    if (error instanceof Refusal) return error;
     throw error;
   }
 }

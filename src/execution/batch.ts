@@ -5,6 +5,7 @@ import { Doubt, type Refusal } from '../placement/signals';
 import type { Plan } from '../plan/plan';
 import { planTableCopy } from '../plan/plan-statement';
 import type { BoundStatement } from '../sql/bound';
+import { afterRefusal } from './probe';
 import { writeReference } from './reference-write';
 import { mergeBroadcast, mergeInsert, mergeScatter, named } from './results';
 import type { Route } from './route';
@@ -225,7 +226,7 @@ function writeBatch(
     let latest = attempt;
     const reroute = async (part: Part, refusal: Refusal): Promise<Part | undefined> => {
       try {
-        latest = await latest.next(refusal, true);
+        latest = await afterRefusal(executor, latest, refusal, true);
         return await partAt(latest, part);
       } catch {
         // The part's refusal says more than that its keys were not found.

@@ -1,4 +1,4 @@
-import { type AdoptionIo, adoptKeys } from '../adoption/adopt-keys';
+import { type AdoptionIo, adoptKeys, withTables } from '../adoption/adopt-keys';
 import { type FoundKey, type KeyTables, probeStatements } from '../adoption/statements';
 import type { Attempt } from '../placement/attempt';
 import { keyColumns } from '../placement/claimer';
@@ -27,6 +27,8 @@ export async function probeSources(
   // Those whose home was asked: others were sent to where they are.
   const homed = keys.filter(({ known }) => known === undefined);
   const found = new Map<PlacedKey, string>();
+  /** The scan was ended while they were looked for: their home knows by now, and is asked again. */
+  const late = new Set<PlacedKey>();
   for (const keyspace of new Set(homed.map((key) => key.keyspace))) {
     const wanted = homed.filter((key) => key.keyspace === keyspace);
     const from = sources.filter((source) => source.keyspace === keyspace).map(({ shard }) => shard);
@@ -34,15 +36,35 @@ export async function probeSources(
     for (const [i, list] of lists.entries()) {
       const shard = from[i] as string;
       for (const [home, own] of byHome(list)) {
-        const { adopted, conflicts } = await adoptKeys(io, keyspace, shard, home, own);
+        const { adopted, conflicts, unsettled, ended } = await adoptKeys(io, keyspace, shard, home, own);
         const [conflict] = conflicts;
         if (conflict) throw conflictOf(keyspace, conflict.key);
+        // They are here, and their home can take no record now: to go on without one would pass over their rows.
+        if (unsettled.length > 0) throw new Refusal(home, { kind: 'busy' }, unsettled as readonly PlacedKey[]);
+        for (const key of ended) late.add(key as PlacedKey);
         for (const key of adopted) found.set(key as PlacedKey, shard);
+        // A replica of it has no record of them yet.
+        if (adopted.length > 0) executor.onMoved(shard);
       }
     }
   }
-  return attempt.afterProbe(homed, found, Math.max(...sources.map(({ id }) => id)));
+  return attempt.afterProbe(
+    homed.filter((key) => !late.has(key)),
+    found,
+    Math.max(...sources.map(({ id }) => id)),
+  );
 }
+
+/** The next try after parts of a write were refused, others of which may have been written. */
+export const afterRefusal = (
+  executor: Executor,
+  attempt: Attempt,
+  refusal: Refusal,
+  fromCatalog: boolean,
+): Promise<Attempt> =>
+  refusal.signal.kind === 'adopting'
+    ? probeSources(executor, attempt, refusal.keys, refusal.signal.sources)
+    : attempt.next(refusal, fromCatalog);
 
 async function probe(
   io: AdoptionIo,
@@ -50,13 +72,10 @@ async function probe(
   shard: string,
   keys: readonly PlacedKey[],
 ): Promise<PlacedKey[]> {
-  const { columns } = await io.tablesOf(shard, keyspace, false);
-  const statements = probeStatements(
-    { cluster: io.cluster, shard },
-    keys.map(({ key }) => key),
-    columns,
+  const list = keys.map(({ key }) => key);
+  const rows = await withTables(io, shard, keyspace, (tables) =>
+    probeStatements({ cluster: io.cluster, shard }, list, tables),
   );
-  const rows = (await io.run(shard, statements)).at(-1) ?? [];
   return rows.map(({ n }) => keys[Number(n)] as PlacedKey);
 }
 
@@ -67,8 +86,10 @@ function byHome(keys: readonly PlacedKey[]): Map<string, (FoundKey & PlacedKey)[
 }
 
 function probingIo(executor: Executor, attempt: Attempt): AdoptionIo {
-  const { shards, cluster } = executor;
+  const { cluster } = executor;
   const { state, catalog } = cluster.resolver;
+  // Never a replica, which may be behind: what is not found is taken to be new.
+  const shards = executor.shards.onPrimaries();
   const run: AdoptionIo['run'] = (shard, statements) =>
     // All of it may be repeated.
     shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, async (client) => {

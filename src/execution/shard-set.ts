@@ -62,6 +62,10 @@ export class ShardSet {
     return this.clients.get(shard) as ShardClient;
   }
 
+  onPrimaries(): ShardSet {
+    return this.over(this.options.primaries);
+  }
+
   /** The same over other clients: sessions. */
   over(clients: ReadonlyMap<string, ShardClient>): ShardSet {
     return new ShardSet(clients, this.options);

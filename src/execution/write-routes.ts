@@ -6,6 +6,7 @@ import { type Pin, pinnedStatements, pinStatements, unpinStatements } from '../p
 import { joinRefusals, Refusal } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
 import { isBalanced } from './balance';
+import { afterRefusal } from './probe';
 import { writeReference } from './reference-write';
 import { joinResults, mergeBroadcast, mergeInsert } from './results';
 import { jittered, pause } from './retry';
@@ -99,9 +100,12 @@ async function writeByOwner(
     }
     try {
       await pause(jittered(5, round, 250));
-      attempt = await attempt.next(joinRefusals(refusals), round > 2);
+      attempt = await afterRefusal(executor, attempt, joinRefusals(refusals), round > 2);
       keys = await work.place(attempt, new Set(left.map(work.keyOf)));
     } catch (error) {
+      items = left;
+      // Refused while databases were looked into: the part is sent where it was, and refused there again or taken.
+      if (error instanceof Refusal) continue;
       const failures = refusals.map(({ shard }) => ({ shard, error: new ShardQueryError(shard, error, { tables }) }));
       return resultsOf([...finished, ...failures], tables) as never;
     }

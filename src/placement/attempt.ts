@@ -181,6 +181,8 @@ export class Attempt implements Placement {
   }
 
   #known(keyspace: string, key: string): PlacedKey | undefined {
+    // Where an address or a hint leads may be the home itself, and then what was probed counts there.
+    const probed = this.probed(keyspace, key);
     if (this.#sent.size > 0) {
       const sent = this.#sent.get(sentKey(keyspace, key));
       if (sent && sent.to === undefined) return this.#atHome(keyspace, key);
@@ -190,13 +192,14 @@ export class Attempt implements Placement {
           key,
           slot: slotOf(key),
           shard: this.bound(sent.to),
-          ...(sent.known === undefined ? {} : { known: sent.known }),
+          ...(sent.known === undefined ? (probed === undefined ? {} : { probed }) : { known: sent.known }),
         };
     }
     const hint = this.parts.resolver.state.hints.get(keyspace, key);
     // A hint may name a shard that has gone since.
     if (hint === undefined || !this.parts.isBound(hint)) return undefined;
-    return { keyspace, key, slot: slotOf(key), shard: hint };
+    const slot = slotOf(key);
+    return probed === undefined ? { keyspace, key, slot, shard: hint } : { keyspace, key, slot, shard: hint, probed };
   }
 
   #goesHome(keyspace: string, key: string): boolean {

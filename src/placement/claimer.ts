@@ -88,13 +88,14 @@ export class Claimer {
       try {
         const statements = claimStatements({ cluster, shard: home }, keyspace, claims, columns, list);
         const { last } = await this.parts.run(home, claims, statements);
-        return claims.map(({ key, slot }, i) => {
+        return claims.map(({ wanted: _, ...claim }, i) => {
+          const { key, slot } = claim;
           const at = String(last[i]?.at);
           if (at === CONFLICT) throw conflictOf(keyspace, key);
           const shard = attempt.bound(at);
           attempt.remember(keyspace, key, shard, slot);
           const known = attempt.versions.get(shard) ?? 0;
-          return shard === home ? { keyspace, key, slot, shard } : { keyspace, key, slot, shard, known };
+          return shard === home ? claim : { keyspace, key, slot, shard, known };
         });
       } catch (error) {
         if (again || !(error instanceof Error) || !error.message.includes(TABLES_CHANGED)) throw error;

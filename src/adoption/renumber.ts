@@ -3,11 +3,12 @@ import { sameName } from '../layout/table';
 import { readTableList } from '../placement/claims';
 import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
-import { bound, name, raw, sql } from '../sql/tag';
+import { bound, name, raw, type Sql, sql } from '../sql/tag';
 import { foldName } from '../sql/tokens';
 import { adoptKeys } from './adopt-keys';
 import type { KeyTable, ShardTables } from './key-tables';
 import type { ConflictRule, Losing, ResolveParts, Resolving, Tally } from './resolve';
+import { unowned } from './set-aside';
 
 const IDS_PER_BATCH = 500;
 
@@ -31,7 +32,7 @@ export async function renumberKeys(
     const adoptionIo = { ...io, tablesOf: (at: string) => tableList(io, tables, at, keyspace) };
     // Their places first: a row whose place is not known would not be found.
     for (const [home, own] of homes) await adoptKeys(adoptionIo, keyspace, shard, home, own);
-    renumbered.add(shard, table.name, await giveIds(io, shard, table, pairs));
+    renumbered.add(shard, table.name, await giveIds(io, shard, table, pairs, unowned(keyspace, keys)));
   }
 }
 
@@ -107,11 +108,12 @@ async function giveIds(
   shard: string,
   table: KeyTable,
   pairs: readonly (readonly [old: string, fresh: string])[],
+  among?: Sql,
 ): Promise<number> {
   const id = name(table.rowidAlias as string);
   const [rows = []] = await io.run(shard, [
     bound(sql`update ${name(table.name)} as t set ${id} = cast(j.value->>1 as integer) from json_each(${JSON.stringify(pairs)}) j
-      where t.${id} = cast(j.value->>0 as integer) returning 1`),
+      where t.${id} = cast(j.value->>0 as integer) and ${among ? sql`t.${id} in ${among}` : raw('true')} returning 1`),
   ]);
   return rows.length;
 }

@@ -11,11 +11,12 @@ import { foldName } from '../sql/tokens';
 import { type KeyTable, readTables, type ShardTables } from './key-tables';
 import { renumberKeys, renumberSharedIds } from './renumber';
 import { setAside } from './set-aside';
-import { decideStatements, type FoundKey } from './statements';
+import { decideStatements, disownStatements, type FoundKey } from './statements';
 
 /**
  * What becomes of rows of a table when two databases came with the same key: those of one database stay, and all others are set
  * aside; or all but the first get new ids, which only a table with an `integer primary key` that nothing refers to can have.
+ * Where that is not the shard key, new ids are for rows of different keys that have the same one, and decide no key.
  */
 export type ConflictRule<TShard extends string = string> = { readonly prefer: TShard } | 'renumber';
 
@@ -185,6 +186,10 @@ async function resolveBatch(
   const { io, keyspace } = context;
   const left: { keyspace: string; key: string; table: string }[] = [];
   const decisions: Decision[] = [];
+  // Whoever made it a conflict may have died before a shard that had the key was told: it would go on taking writes.
+  for (const shard of keys.length > 0 ? context.tables.keys() : []) {
+    if (shard !== home) await io.run(shard, disownStatements({ cluster: io.cluster, shard }, keyspace, keys));
+  }
   for (const held of await whoHolds(context, keys)) {
     const winner = decide(held, home, context.rules);
     if (typeof winner === 'string') decisions.push({ ...held, winner });
@@ -253,15 +258,18 @@ function decide(
   }
   const winner = [...preferred][0] ?? (holders[0] as string);
   for (const [shard, list] of tables) {
-    for (const { name: table } of list) {
+    for (const one of list) {
+      const table = one.name;
       const rule = rules.get(foldName(table));
-      const isTold = rule === 'renumber' || rule?.prefer === winner;
+      const isTold = rule === 'renumber' ? isKeyedById(one) : rule?.prefer === winner;
       if (shard !== winner && !isTold) return { table };
     }
   }
   if (holders.includes(winner)) return winner;
   return { table: [...tables.values()].flat()[0]?.name ?? '' };
 }
+
+const isKeyedById = ({ key, rowidAlias }: KeyTable): boolean => rowidAlias !== undefined && sameName(rowidAlias, key);
 
 async function whoHolds({ io, keyspace, tables }: Resolving, keys: readonly FoundKey[]): Promise<Held[]> {
   const held = keys.map((key) => ({ key, tables: new Map<string, KeyTable[]>() }));

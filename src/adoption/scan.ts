@@ -19,6 +19,8 @@ const TRIES = 200;
 
 /** Where a scan is: a table by its place in order of name, and the last key, or row, of it that was looked at. */
 export interface ScanPlace {
+  /** The tables, by name: with others the scan begins anew, as this one may stand at a table that was not scanned. */
+  readonly tables?: readonly string[];
   readonly table: number;
   readonly after: string | null;
 }
@@ -55,13 +57,17 @@ export class Scan {
   }
 
   /** One page. May be repeated, also by several at once. */
-  async page({ table, after }: ScanPlace): Promise<ScannedPage> {
+  async page(place: ScanPlace): Promise<ScannedPage> {
     this.#carried ??= await this.#keyed(this.source);
+    const tables = this.#carried.map((one) => one.name);
+    const isSame = place.tables === undefined || place.tables.join('\n') === tables.join('\n');
+    const { table, after } = isSame ? place : { table: 0, after: null };
     const carried = this.#carried[table];
     if (!carried) return { next: undefined, rows: 0, conflicts: [] };
     const { keys, last, rows } = await this.#read(carried, after);
     const conflicts = await this.#adopt(keys.map((key) => ({ key, slot: slotOf(key) })));
-    const next = last === null || rows < this.pageSize ? { table: table + 1, after: null } : { table, after: last };
+    const isThrough = last === null || rows < this.pageSize;
+    const next = isThrough ? { tables, table: table + 1, after: null } : { tables, table, after: last };
     return { next, rows, conflicts };
   }
 

@@ -1,6 +1,6 @@
 import { allTrue, hasRows, type KeyColumn, MEMO, TABLE_LIST } from '../placement/claims';
 import { CONFLICT } from '../placement/conflict';
-import { FROM_IDENTITY, frozen, IDENTITY, IS_OTHER, owns, raise } from '../placement/guard';
+import { FROM_IDENTITY, frozen, IDENTITY, IS_OTHER, noting, owns, raise } from '../placement/guard';
 import type { BoundStatement } from '../sql/bound';
 
 /** A key that a database came with, in canonical form. */
@@ -121,7 +121,7 @@ export const disownStatements = (shard: At, keyspace: string, keys: readonly Fou
       and at = (select name from _shard_identity) and not ${owns('?1', 't.slot')}`,
     params: [keyspace, listOf(keys)],
   },
-  { sql: GIVE_UP, params: [] },
+  { sql: `${GIVE_UP} where changes() > 0`, params: [] },
 ];
 
 /** Which of these keys have rows here. */
@@ -153,18 +153,37 @@ export const forgetMemoStatements = (
       having count(*) > 0`,
     params: [keyspace, after],
   },
-  {
-    sql: `delete from _shard_keys as t where keyspace = ?1 and key in (
-        select key from _shard_keys where keyspace = ?1 and (?2 is null or key > ?2) order by key limit ${count})
+  ...forget(
+    `key in (select key from _shard_keys where keyspace = ?1 and (?2 is null or key > ?2) order by key limit ${count})
       and move = ${MEMO} and at = (select name from _shard_identity) and ${owns('?1', 't.slot')}`,
-    params: [keyspace, after],
-  },
+    [keyspace, after],
+  ),
 ];
+
+/**
+ * Deletes records of keys at their home. A move takes along what has none: keys that are being moved keep theirs, and where keys
+ * are being listed for a move, these are.
+ */
+const forget = (which: string, params: readonly unknown[]): BoundStatement[] => {
+  const from = `_shard_keys as t where keyspace = ?1 and ${which} and not ${frozen('?1', 't.key', 't.slot', 'null')}`;
+  return [
+    {
+      sql: `insert into _shard_scope (keyspace, key, slot) select keyspace, key, slot from ${from} and ${noting('?1', 't.slot')}
+        on conflict do nothing`,
+      params,
+    },
+    { sql: `delete from ${from}`, params },
+  ];
+};
 
 /** From here on a key without a record lives by its slot, as far as this database is concerned. */
 export const scannedStatements = (shard: At, keyspace: string, source: string): BoundStatement[] => [
   checkIdentity(shard),
-  { sql: 'update _shard_adopting set done = 1 where keyspace = ?1 and source = ?2', params: [keyspace, source] },
+  {
+    // Also where nobody has told of it: who does so late must not begin it.
+    sql: `insert into _shard_adopting (keyspace, source, id, done) values (?1, ?2, 0, 1) on conflict do update set done = 1`,
+    params: [keyspace, source],
+  },
 ];
 
 /** What decides keys that two databases came with: their rows are only on `winner` now. In this order. */
@@ -182,7 +201,9 @@ export function decideStatements(
   const decided = [
     checkIdentity(at),
     // At its own home a key needs no record, but while others are looked for.
-    ...(winner === home ? [{ sql: `delete from _shard_keys where ${which} and ${isAdopted}`, params }] : []),
+    ...(winner === home
+      ? forget(`at = '${CONFLICT}' and key in (select k from ${keysAt(2)}) and ${isAdopted}`, params)
+      : []),
     {
       sql: `update _shard_keys set at = ?3, move = ${winner === home ? MEMO : 0} where ${which}`,
       params: [...params, winner],

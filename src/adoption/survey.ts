@@ -71,19 +71,58 @@ export async function withAdoptions(
   const lacking = view ? new Set<string>() : await lackingReferences(surveyed, read);
   const canOwn = (shard: string) =>
     view ? view.map.shards.some(({ name, state }) => name === shard && state === 'active') : !lacking.has(shard);
+  const keyspaces = request.keyspaces.map((keyspace) => {
+    const isNew = isNewKeyspace(keyspace);
+    const holders = (isNew ? surveyed : arrived).filter((one) => holds(one, keyspace.name)).map(({ shard }) => shard);
+    const [only, ...others] = holders;
+    if (only === undefined) return keyspace;
+    if (isNew && others.length === 0 && mode !== 'records' && canOwn(only)) return { ...keyspace, owner: only };
+    if (isNew && mode === 'own' && others.length > 0) throw severalOwners(keyspace.name, holders);
+    return { ...keyspace, adopts: holders };
+  });
+  const adopted = surveyed.filter(({ shard }) => keyspaces.some(({ adopts }) => adopts?.includes(shard)));
+  const anchor = view?.map.shards.find(({ name, state }) => state === 'active' && names.includes(name))?.name;
+  const model = view
+    ? anchor && (await surveyShards(spec, [anchor], read))[0]
+    : surveyed.find(({ shard }) => !lacking.has(shard));
+  if (model)
+    await refuseWithoutReferences(
+      model,
+      adopted.filter(({ shard }) => !canOwn(shard)),
+      read,
+    );
   return {
     ...request,
     shards: request.shards.map((one) => (lacking.has(one.name) ? { ...one, lacksReference: true } : one)),
-    keyspaces: request.keyspaces.map((keyspace) => {
-      const isNew = isNewKeyspace(keyspace);
-      const holders = (isNew ? surveyed : arrived).filter((one) => holds(one, keyspace.name)).map(({ shard }) => shard);
-      const [only, ...others] = holders;
-      if (only === undefined) return keyspace;
-      if (isNew && others.length === 0 && mode !== 'records' && canOwn(only)) return { ...keyspace, owner: only };
-      if (isNew && mode === 'own' && others.length > 0) throw severalOwners(keyspace.name, holders);
-      return { ...keyspace, adopts: holders };
-    }),
+    keyspaces,
   };
+}
+
+/** Rows are joined with what their own shard has of the tables that are whole everywhere, from the first query on. */
+async function refuseWithoutReferences(model: Surveyed, adopted: readonly Surveyed[], read: ReadBatch): Promise<void> {
+  for (const one of adopted) {
+    const tables = new Set(
+      [model, one].flatMap(({ placed, filled }) =>
+        [...filled].filter((name) => placed.get(name)?.kind === 'replicated'),
+      ),
+    );
+    for (const table of tables) {
+      if (model.filled.has(table) === one.filled.has(table)) {
+        await refuseDifferent(table, [model, one], read);
+        continue;
+      }
+      const [full, empty] = one.filled.has(table) ? [one, model] : [model, one];
+      const name = full.schema.tables.get(table)?.name ?? table;
+      throw new AdoptionConflictError(
+        `The table ${name} is whole on every shard, and ${empty.shard} has no rows of it, but ${full.shard} has some.`,
+        {
+          tables: [name],
+          shard: one.shard,
+          remedy: `Make ${name} on ${one.shard} the same first: its rows are joined with it.`,
+        },
+      );
+    }
+  }
 }
 
 const holds = ({ placed, filled }: Surveyed, keyspace: string): boolean =>

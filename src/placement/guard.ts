@@ -84,7 +84,7 @@ const NOTE_GRACE_SECONDS = 60;
  * Whether the keys of this slot are being listed for a move. A write that may make a new key has to note it in its own batch,
  * or its row would be left behind.
  */
-const noting = (keyspace: string, slot: string): string =>
+export const noting = (keyspace: string, slot: string): string =>
   `exists (select 1 from _shard_moves m where m.side = 'note' and m.keyspace = ${keyspace} and ${slot} between m.lo and m.hi
     and m.expires + ${NOTE_GRACE_SECONDS} >= unixepoch())`;
 

@@ -156,9 +156,10 @@ describe('two databases that counted from 1', () => {
       posts: 'renumber',
       users: { prefer: 's0' },
     });
-    expect(report.undecided).toEqual([]);
-    expect(report.keys).toBe(3);
-    expect(report.setAside).toEqual([{ shard: 's1', table: 'users', rows: 1 }]);
+    // A new id of a post does not say whose it is.
+    expect(report.undecided).toEqual([{ keyspace: 'default', key: 'eve', table: 'posts' }]);
+    expect(report.keys).toBe(2);
+    expect(report.setAside).toEqual([]);
     const other = open(fleet.isolate());
     const lines = await other.select().from(logs).orderBy(logs.id);
     expect(lines.map(({ line }) => line).sort()).toEqual(['east 1', 'east 2', 'east 3', 'west 1', 'west 2', 'west 9']);
@@ -217,6 +218,30 @@ describe('tables that are whole somewhere', () => {
     await run('s1', "insert into countries values ('nl', 'Holland')");
     const error = await failureOf(open(new Fleet('first D1').isolate()).select().from(users));
     expect(error).toMatchObject({ code: 'ADOPTION_CONFLICT', message: expect.stringContaining('countries') });
+  });
+
+  it('are refused when a database that comes with rows has none of them: on every shard', async () => {
+    await run('s0', "insert into countries values ('nl', 'Netherlands')", "insert into users values ('ada', 'Ada')");
+    await run('s1', "insert into users values ('bob', 'Bob')");
+    const error = await failureOf(open(new Fleet('first D1').isolate()).select().from(users));
+    expect(error).toMatchObject({
+      code: 'ADOPTION_CONFLICT',
+      message: expect.stringContaining('s1 has no rows of it'),
+    });
+  });
+
+  it.each([
+    ['none', "delete from countries where code = 'nl'"],
+    ['others', "insert into countries values ('nl', 'Holland')"],
+  ])('are refused when a database that joins later with rows has %s of them', async (_, statement) => {
+    const fleet = new Fleet('first D1');
+    const { config } = fleet.isolate(2);
+    await open({ config }).insert(countries).values({ code: 'nl', name: 'Netherlands' });
+    await run('s2', "insert into users values ('bob', 'Bob')", statement);
+    const error = await failureOf(open(fleet.isolate()).select().from(users));
+    expect(error).toMatchObject({ code: 'ADOPTION_CONFLICT', message: expect.stringMatching('countries.*s2') });
+    await run('s2', "insert or replace into countries values ('nl', 'Netherlands')");
+    expect(await open(fleet.isolate()).select().from(users)).toHaveLength(1);
   });
 
   it('are refused when another database has rows: on one shard', async () => {

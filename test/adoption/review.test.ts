@@ -1,11 +1,12 @@
 import { eq } from 'drizzle-orm';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { slotOf } from '../../src/placement/slots';
-import { keysOf, migrated, open, posts, users } from '../placement/fixture';
+import { failureOf, keysOf, migrated, open, posts, users } from '../placement/fixture';
 import { Fleet, rowsEverywhere } from '../support/isolates';
 import { type Accident, Mortal } from '../support/mortal';
 import { Mover } from '../support/mover';
 import { hashOwner } from '../support/owner';
+import { runEverywhere } from '../support/seed';
 import { shards } from '../support/shards';
 
 const insertOld = async (shard: string, keys: readonly string[]) => {
@@ -121,7 +122,7 @@ describe('who scans', () => {
     'wakes up when rows have moved: %s',
     async (at) => {
       await open(fleet.isolate()).$cluster.shards();
-      const first = await scanning('update _shard_adopting', 'die before');
+      const first = await scanning('insert into _shard_adopting', 'die before');
       await first.work;
       const { mortal, work } = await scanning(at, 'stall before');
       const db = open(fleet.isolate());
@@ -139,7 +140,7 @@ describe('who scans', () => {
     await insertOld('s0', [twice]);
     await insertOld('s1', [twice]);
     await open(fleet.isolate()).$cluster.shards();
-    await (await scanning('update _shard_adopting', 'die before')).work;
+    await (await scanning('insert into _shard_adopting', 'die before')).work;
     const old = open(fleet.isolate());
     expect(await byKey(old, twice)).toHaveLength(1);
     await (await scanning('delete from _shard_keys as t where', 'die before')).work;
@@ -149,5 +150,36 @@ describe('who scans', () => {
     await old.insert(posts).values({ userId: twice, body: 'b' });
     expect(await rowsEverywhere('select user_id from posts', shards(3))).toEqual([{ shard: 's1', user_id: twice }]);
     expect(await byKey(old, twice)).toHaveLength(1);
+  });
+
+  it('lists what it forgets where keys are being listed for a move', async () => {
+    const db = open(fleet.isolate());
+    const [id = ''] = keysOf('n', 100).filter((one) => three(one) === 's2');
+    const slot = slotOf(id);
+    // A record, and no row.
+    await db.update(users).set({ name: 'nobody' }).where(eq(users.id, id));
+    const rest = { lo: slot, hi: slot };
+    expect(await failureOf(db.$cluster.moveSlots(rest, 's0'))).toMatchObject({ code: 'MOVE_REFUSED' });
+    await db.insert(users).values({ id, name: 'new' });
+    await db.$cluster.adopt();
+    await db.$cluster.moveSlots(rest, 's0');
+    expect(await byKey(open(fleet.isolate()), id)).toHaveLength(1);
+  });
+
+  it('begins anew when a table has gone', async () => {
+    await open(fleet.isolate()).$cluster.shards();
+    const slow = "json_set(options, '$.rowsPerMove', 5, '$.rowsPerSecond', 20)";
+    await fleet.catalog(`update _shard_catalog_jobs set options = ${slow}`);
+    const onProgress = () => {
+      throw new Error('stopped');
+    };
+    await expect(open(fleet.isolate()).$cluster.adopt({ onProgress })).rejects.toThrow('stopped');
+    await again();
+    const [job] = await fleet.catalog('select place from _shard_catalog_jobs');
+    expect(job?.place).toContain('"table":3');
+    await runEverywhere(shards(3), ['drop table orders']);
+    await fleet.catalog("update _shard_catalog_jobs set options = json_set(options, '$.rowsPerSecond', 10000)");
+    await open(fleet.isolate()).$cluster.adopt();
+    for (const id of keysOf('e', 20)) expect(await byKey(open(fleet.isolate()), id)).toHaveLength(1);
   });
 });

@@ -6,6 +6,7 @@ import type { TableInfo } from '../moves/schema';
 import type { MoveSpec } from '../moves/spec';
 import { CONFLICT } from '../placement/conflict';
 import { homeOf } from '../placement/home';
+import { slotOf } from '../placement/slots';
 import { bound, name, sql } from '../sql/tag';
 import { foldName } from '../sql/tokens';
 import { type KeyTable, readTables, type ShardTables } from './key-tables';
@@ -97,6 +98,7 @@ export async function resolveConflicts({ io, spec, rules }: ResolveParts): Promi
       }
     }
   }
+  await forgetDecided(io, map);
   await renumberSharedIds(io, tables, byTable, renumbered);
   return { keys, setAside: aside.list, renumbered: renumbered.list, undecided };
 }
@@ -166,6 +168,35 @@ async function conflictsAt(
   return rows.map(({ key, slot }) => ({ key: String(key), slot: Number(slot) }));
 }
 
+/** The catalog only lists conflicts; their homes decide. Also those that were decided by somebody who died before saying so. */
+async function forgetDecided(io: ResolveParts['io'], map: ShardMap): Promise<void> {
+  const byHome = new Map<string, { keyspace: string; home: string; keys: string[][] }>();
+  for (const { keyspace, key } of await io.catalog.conflicts()) {
+    const home = homeOf(map, keyspace, slotOf(key));
+    if (home === undefined) continue;
+    const list = byHome.get(`${keyspace}\0${home}`) ?? { keyspace, home, keys: [] };
+    byHome.set(`${keyspace}\0${home}`, list);
+    const page = list.keys.at(-1);
+    if (page && page.length < KEYS_PER_BATCH) page.push(key);
+    else list.keys.push([key]);
+  }
+  for (const { keyspace, home, keys } of byHome.values()) {
+    for (const page of keys) {
+      const list = JSON.stringify(page.map((key) => [key, slotOf(key)]));
+      const [rows = []] = await io.run(home, [
+        bound(sql`select j.value->>0 as key from json_each(${list}) j where exists (
+            select 1 from _shard_slots s where s.keyspace = ${keyspace} and j.value->>1 between s.lo and s.hi)
+          and not exists (select 1 from _shard_keys k where k.keyspace = ${keyspace} and k.key = j.value->>0 and k.at = ${CONFLICT})`),
+      ]);
+      if (rows.length > 0)
+        await io.catalog.forgetConflicts(
+          keyspace,
+          rows.map(({ key }) => String(key)),
+        );
+    }
+  }
+}
+
 /** A key, and the tables with rows of it on each shard. */
 interface Held {
   readonly key: FoundKey;
@@ -212,10 +243,6 @@ async function resolveBatch(
     for (const { shard, statements } of decideStatements(io.cluster, keyspace, home, winner, own)) {
       await io.run(shard, statements);
     }
-    await io.catalog.forgetConflicts(
-      keyspace,
-      own.map(({ key }) => key),
-    );
   }
   return left;
 }

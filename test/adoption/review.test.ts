@@ -9,11 +9,11 @@ import { hashOwner } from '../support/owner';
 import { runEverywhere } from '../support/seed';
 import { shards } from '../support/shards';
 
-const insertOld = async (shard: string, keys: readonly string[]) => {
+const insertOld = async (shard: string, keys: readonly string[], prefix = 'old ') => {
   const d1 = shards(3)[shard] as D1Database;
   await d1
-    .prepare("insert into users (id, name) select value, 'old ' || value from json_each(?1)")
-    .bind(JSON.stringify(keys))
+    .prepare('insert into users (id, name) select value, ?2 || value from json_each(?1)')
+    .bind(JSON.stringify(keys), prefix)
     .run();
 };
 const three = hashOwner(['s0', 's1', 's2']);
@@ -182,4 +182,70 @@ describe('who scans', () => {
     await open(fleet.isolate()).$cluster.adopt();
     for (const id of keysOf('e', 20)) expect(await byKey(open(fleet.isolate()), id)).toHaveLength(1);
   });
+});
+
+describe('who decides', () => {
+  let fleet: Fleet;
+  beforeEach(async () => {
+    await migrated();
+    fleet = new Fleet('first D1');
+  });
+  it.each(['s0', 's1', 's2'])('late deletes nothing of a key that has moved since, its home %s', async (home) => {
+    const ids = keysOf('c', 60)
+      .filter((id) => three(id) === home)
+      .slice(0, 3);
+    await insertOld('s0', [...ids, 'e1'], 's0 ');
+    await insertOld('s1', [...ids, 'w1'], 's1 ');
+    await open(fleet.isolate()).$cluster.adopt();
+    const mortal = new Mortal(fleet.isolate().config);
+    const slow = open({ config: mortal.config });
+    await slow.$cluster.shards();
+    mortal.dooms('create table if not exists _shard_set_aside', 'stall before');
+    const work = slow.$cluster.resolveConflicts({ users: { prefer: 's0' } }).catch((e: unknown) => e);
+    await Promise.race([mortal.stopped, work]);
+    const db = open(fleet.isolate());
+    await db.$cluster.resolveConflicts({ users: { prefer: 's0' } });
+    for (const id of ids) await db.$cluster.reassign(id, 's1');
+    mortal.wake();
+    await work;
+    for (const id of ids)
+      expect(await open(fleet.isolate()).select().from(users).where(eq(users.id, id))).toEqual([
+        { id, name: `s0 ${id}` },
+      ]);
+    expect((await db.$cluster.verify()).text).toContain('all is well');
+  });
+  it('may stop half-way', async () => {
+    for (let at = 1; ; at += 3) {
+      await migrated();
+      fleet = new Fleet('first D1');
+      const ids = ['s0', 's1', 's2'].flatMap((home) =>
+        keysOf('c', 60)
+          .filter((id) => three(id) === home)
+          .slice(0, 2),
+      );
+      await insertOld('s0', [...ids, 'e1'], 's0 ');
+      await insertOld('s1', [...ids, 'w1'], 's1 ');
+      await open(fleet.isolate()).$cluster.adopt();
+      const mortal = new Mortal(fleet.isolate().config);
+      const slow = open({ config: mortal.config });
+      await slow.$cluster.shards();
+      mortal.dooms(at, 'die after');
+      const outcome = await slow.$cluster.resolveConflicts({ users: { prefer: 's1' } }).then(
+        () => 'done',
+        () => 'dead',
+      );
+      const db = open(fleet.isolate());
+      await db.$cluster.resolveConflicts({ users: { prefer: 's1' } });
+      for (const id of ids)
+        expect(await db.select().from(users).where(eq(users.id, id)), `dead after call ${at}`).toEqual([
+          { id, name: `s1 ${id}` },
+        ]);
+      expect((await db.$cluster.verify()).text).toContain('all is well');
+      expect((await db.$cluster.adoption()).conflicts).toEqual([]);
+      expect(
+        (await rowsEverywhere('select key from _shard_set_aside', { s0: shards(1).s0 as D1Database })).length,
+      ).toBe(ids.length);
+      if (outcome === 'done') return;
+    }
+  }, 100_000);
 });

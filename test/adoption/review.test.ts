@@ -2,6 +2,7 @@ import { eq } from 'drizzle-orm';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { slotOf } from '../../src/placement/slots';
 import { failureOf, keysOf, migrated, open, posts, users } from '../placement/fixture';
+import { InterceptedD1 } from '../support/intercepted-d1';
 import { Fleet, rowsEverywhere } from '../support/isolates';
 import { type Accident, Mortal } from '../support/mortal';
 import { Mover } from '../support/mover';
@@ -91,6 +92,30 @@ describe('two databases with rows', () => {
     expect(await rowsEverywhere("select distinct user_id like 'e%' as e from posts", shards(3))).toEqual([
       { shard: 's0', e: 1 },
       { shard: 's1', e: 0 },
+    ]);
+  });
+
+  it('are looked into on their primaries, as a replica may be behind', async () => {
+    const [id = ''] = keysOf('w', 20).filter((one) => three(one) === 's2');
+    const { config } = fleet.isolate();
+    const s1 = config.shards.s1 as D1Database;
+    const behind = new InterceptedD1(s1, async ({ statements }, run) => {
+      const result = await run();
+      const isWrite = statements.some((one) => /^(insert|update|delete)/.test(one.sql));
+      if (isWrite || !Array.isArray(result)) return result;
+      return result.map((one, i) =>
+        /_shard_identity|pragma/.test(statements[i]?.sql ?? '') ? one : { ...one, results: [] },
+      ) as never;
+    });
+    const replicated = new InterceptedD1(s1, (_, run) => run());
+    replicated.withSession = (constraint) => (constraint === 'first-primary' ? s1 : behind).withSession(constraint);
+    const db = open({ config: { ...config, shards: { ...config.shards, s1: replicated } } });
+    await db.$count(users);
+    const session = db.$client.withSession('first-unconstrained');
+    const upsert = 'insert into users (id, name) values (?1, ?2) on conflict do update set name = excluded.name';
+    await session.prepare(upsert).bind(id, 'seen').run();
+    expect(await rowsEverywhere(`select name from users where id = '${id}'`, shards(3))).toEqual([
+      { shard: 's1', name: 'seen' },
     ]);
   });
 });

@@ -197,7 +197,7 @@ export function decideStatements(
   const at = { cluster, shard: home };
   const which = `keyspace = ?1 and at = '${CONFLICT}' and key in (select k from ${keysAt(2)})`;
   const params = [keyspace, listOf(keys)];
-  const isAdopted = 'not exists (select 1 from _shard_adopting a where a.keyspace = ?1 and not a.done)';
+  const isAdopted = 'not exists (select 1 from _shard_adopting a where a.keyspace = ?1 and a.done = 0)';
   const decided = [
     checkIdentity(at),
     // At its own home a key needs no record, but while others are looked for.

@@ -122,6 +122,6 @@ export const MEMO = -1;
 export const memoStatement = (keys: readonly PlacedKey[]): BoundStatement => ({
   sql: `insert into _shard_keys (keyspace, key, slot, at, move)
     select j.value->>0, j.value->>1, j.value->>2, i.name, ${MEMO} from json_each(?1) j, _shard_identity i
-    where exists (select 1 from _shard_adopting a where a.keyspace = j.value->>0 and not a.done) on conflict do nothing`,
+    where exists (select 1 from _shard_adopting a where a.keyspace = j.value->>0 and a.done = 0) on conflict do nothing`,
   params: [JSON.stringify(keys.map(({ keyspace, key, slot }) => [keyspace, key, slot]))],
 });

@@ -62,7 +62,7 @@ export const BUSY = raise("'SHARD_BUSY'");
 const NOTING = raise("'SHARD_NOTING'");
 /** `[id, keyspace, source]` of each database that was not scanned yet. */
 export const ADOPTING = raise(
-  "'SHARD_ADOPTING ' || (select hex(json_group_array(json_array(a.id, a.keyspace, a.source))) from _shard_adopting a where not a.done)",
+  "'SHARD_ADOPTING ' || (select hex(json_group_array(json_array(a.id, a.keyspace, a.source))) from _shard_adopting a where a.done = 0)",
 );
 const UNBALANCED = raise("'SHARD_UNBALANCED'");
 /** The slot's range, if one covers it, is the last that begins at or before it. */
@@ -93,7 +93,7 @@ export const noting = (keyspace: string, slot: string): string =>
  * for those up to `probed`, which were looked into.
  */
 export const adopting = (keyspace: string, probed: string | undefined): string =>
-  `exists (select 1 from _shard_adopting a where a.keyspace = ${keyspace} and not a.done${probed ? ` and a.id > ${probed}` : ''})`;
+  `exists (select 1 from _shard_adopting a where a.keyspace = ${keyspace} and a.done = 0${probed ? ` and a.id > ${probed}` : ''})`;
 
 /** What a write adds to its batch on a shard whose keys are being listed; it does nothing for other keys. */
 export const noteStatement = (keys: readonly Key[]): BoundStatement => ({

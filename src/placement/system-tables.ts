@@ -31,6 +31,8 @@ const SYSTEM_TABLES: readonly string[] = [
   // does not begin it again.
   `create table if not exists _shard_adopting (keyspace text, source text, id integer not null, done integer not null default 0,
     primary key (keyspace, source)) without rowid`,
+  // Guards look into it at each keyed statement: it is empty, however many databases were adopted.
+  'create index if not exists _shard_adopting_open on _shard_adopting (keyspace, id) where done = 0',
   // Shards that take no new keys: they are being emptied.
   'create table if not exists _shard_closed (shard text primary key) without rowid',
   // On the anchor: shards whose weight has entered its digest.

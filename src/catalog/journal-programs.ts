@@ -170,6 +170,25 @@ export const journalOperations: Operations<MoveJournal> = {
     ],
     read: ([, rows = []]) => rows.map(readMove),
   }),
+  holdAlone: (by, seconds) => ({
+    statements: [
+      statement('delete from _shard_catalog_holds where until < unixepoch()'),
+      statement(
+        `insert into _shard_catalog_holds (by, until) select ?1, unixepoch() + cast(?2 as integer)
+          where not exists (select 1 from _shard_catalog_moves where state = 'open')
+            and not exists (select 1 from _shard_catalog_holds where by <> ?1)
+          on conflict do update set until = excluded.until`,
+        by,
+        String(seconds),
+      ),
+      statement(`select ${MOVE_COLUMNS} from _shard_catalog_moves m where m.state = 'open'`),
+      statement('select by from _shard_catalog_holds where by <> ?1 limit 1', by),
+    ],
+    read: ([, , moves = [], others = []]) => {
+      const [other] = others;
+      return { moves: moves.map(readMove), heldBy: other === undefined ? null : String(other.by) };
+    },
+  }),
   releaseMoves: (by) => ({
     statements: [statement('delete from _shard_catalog_holds where by = ?1', by)],
     read: () => undefined,

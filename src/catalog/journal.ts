@@ -48,6 +48,12 @@ export interface MoveRequest {
   readonly to: string;
 }
 
+/** What is in the way of holding moves off: nothing, when both are empty. */
+export interface HoldAnswer {
+  readonly moves: readonly Move[];
+  readonly heldBy: string | null;
+}
+
 /** What changes in an open move. What is left out stays. */
 export interface MoveProgress {
   readonly phase?: string;
@@ -193,6 +199,8 @@ export interface MoveJournal {
 
   /** Holds moves off until `releaseMoves`, or for so many seconds; gives the open moves, and then holds nothing. */
   holdMoves(by: string, seconds: number): Promise<readonly Move[]>;
+  /** The same, unless somebody else holds them; then, and while a move is open, it says so and holds nothing. Repeat it to go on. */
+  holdAlone(by: string, seconds: number): Promise<HoldAnswer>;
   releaseMoves(by: string): Promise<void>;
 
   startJob(request: JobRequest): Promise<Job>;

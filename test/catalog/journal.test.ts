@@ -102,6 +102,18 @@ describe.each(stores)('the journal in a %s', (_name, make) => {
     await journal(slots(0, 10, 'b'));
   });
 
+  it('is held off by one alone, who says it again to go on', async () => {
+    const move = await journal(slots(0, 10, 'b'));
+    expect(await catalog.holdAlone('one', 60)).toMatchObject({ moves: [{ id: move.id }], heldBy: null });
+    await catalog.abort(move.id, 'no');
+    expect(await catalog.holdAlone('one', 60)).toEqual({ moves: [], heldBy: null });
+    expect(await catalog.holdAlone('two', 60)).toEqual({ moves: [], heldBy: 'one' });
+    expect(await catalog.journal(slots(0, 10, 'b'))).toEqual({ refused: 'held', by: 'one' });
+    expect(await catalog.holdAlone('one', -1)).toEqual({ moves: [], heldBy: null });
+    expect(await catalog.holdAlone('two', 60)).toEqual({ moves: [], heldBy: null });
+    expect(await catalog.holdAlone('one', 60)).toEqual({ moves: [], heldBy: 'two' });
+  });
+
   it('holds moves off for as long as was said', async () => {
     await catalog.holdMoves('migrate', -1);
     await journal(slots(0, 10, 'b'));

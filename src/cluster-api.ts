@@ -5,6 +5,8 @@ import type { Move } from './catalog/journal';
 import type { ReadyCluster } from './execution/cluster';
 import { type ClusterStats, clusterStats } from './execution/stats';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
+import { rememberCluster } from './migrations/cluster-of';
+import { type SchemaVersion, schemaVersion } from './migrations/schema-version';
 import { ClusterMoves } from './moves/cluster-moves';
 import type { JobReport, JobSettings, RebalanceSettings } from './moves/job-settings';
 import type { JobStatus } from './moves/job-status';
@@ -40,6 +42,14 @@ export interface ClusterApi<TShard extends string = string> {
    * @throws ShardQueryError when a shard does not answer, or lacks a table.
    */
   stats(): Promise<ClusterStats>;
+  /**
+   * The last migration of Drizzle that each shard has applied, and whether all have applied the same ones.
+   *
+   * @example
+   * const { same, shards } = await db.$cluster.schemaVersion();
+   * @throws MissingShardError, ShardQueryError when a shard does not answer.
+   */
+  schemaVersion(): Promise<SchemaVersion<TShard>>;
   /**
    * Moves every row of a key, in all tables of its keyspace, to another shard while it is in use. Reads never wait; writes to
    * the key wait while its rows are copied. Without an error all rows are there; with one, all are where they were.
@@ -150,9 +160,10 @@ export function clusterApi<TShard extends string>(cluster: ReadyCluster): Cluste
   const { jobs } = moves;
   const reassign: ClusterApi<TShard>['reassign'] = (key, to, keyspace = DEFAULT_KEYSPACE) =>
     moves.reassign(key, to, keyspace);
-  return {
+  const api: ClusterApi<TShard> = {
     shards: () => shardsOf<TShard>(cluster),
     stats: () => clusterStats(cluster.executor),
+    schemaVersion: () => schemaVersion<TShard>(cluster),
     reassign,
     reassignShard: reassign,
     moveSlots: (slots, to, { keyspace = DEFAULT_KEYSPACE, ...settings } = {}) =>
@@ -171,6 +182,8 @@ export function clusterApi<TShard extends string>(cluster: ReadyCluster): Cluste
     cancel: (job) => jobs.cancel(job),
     resume: (job) => jobs.resume(job),
   };
+  rememberCluster(api, cluster);
+  return api;
 }
 
 async function shardsOf<TShard extends string>({ executor, databases }: ReadyCluster): Promise<ShardStatus<TShard>[]> {

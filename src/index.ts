@@ -31,6 +31,23 @@ export {
 } from './errors';
 export type { ExplainedStep, Explanation } from './execution/explain';
 export type { ClusterStats, ShardStats, TableStats } from './execution/stats';
+export {
+  type FolderBundle,
+  type JournalBundle,
+  type Migration,
+  type MigrationBundle,
+  type MigrationFolder,
+  readMigrations,
+} from './migrations/bundle';
+export {
+  MigrationFailedError,
+  MigrationRefusedError,
+  type MigrationReport,
+  type Obstacle,
+  type ShardMigration,
+} from './migrations/errors';
+export { type MigrateOptions, migrateShards } from './migrations/migrate-shards';
+export type { SchemaVersion, ShardSchemaVersion } from './migrations/schema-version';
 export type { MovePlan } from './moves/estimate';
 export type { JobReport, JobSettings, RebalanceSettings } from './moves/job-settings';
 export type { JobStatus } from './moves/job-status';

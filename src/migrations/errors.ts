@@ -1,0 +1,70 @@
+import { type ErrorDetails, ShardedDrizzleError } from '../errors';
+
+/** Why nothing was applied, with what to do about it. */
+export interface Obstacle {
+  /**
+   * - `ahead`: the shard has applied a migration that is not in the folder
+   * - `edited`: a file was changed after the shard has applied it
+   * - `gap`: the shard lacks a migration that is older than one which it has
+   * - `format`: its ledger is one of Drizzle 1.0, and the folder is one of 0.45
+   * - `rows`: the file inserts rows, which would be on every shard
+   */
+  readonly kind: 'ahead' | 'edited' | 'gap' | 'format' | 'rows';
+  readonly message: string;
+  readonly shard?: string;
+  readonly tag?: string;
+}
+
+/** What became of one shard. */
+export interface ShardMigration<TShard extends string = string> {
+  shard: TShard;
+  /** `failed`: nothing was applied there, as each shard is atomic. `current`: it lacked nothing. */
+  state: 'done' | 'failed' | 'untouched' | 'current';
+  /** The migrations that it has got now, the oldest first. */
+  applied: string[];
+  /** Those that it lacks still. */
+  pending: string[];
+  error?: Error;
+}
+
+export interface MigrationReport<TShard extends string = string> {
+  shards: ShardMigration<TShard>[];
+}
+
+/** Lines of an error's message; all of them are in its `obstacles`. */
+const MAX_LINES = 20;
+
+/** The migrations were not begun: something is in the way on a shard, or another run is at work. Nothing was changed. */
+export class MigrationRefusedError extends ShardedDrizzleError {
+  /** Empty where another run is at work. */
+  readonly obstacles: readonly Obstacle[];
+
+  constructor(message: string, obstacles: readonly Obstacle[] = [], details?: ErrorDetails) {
+    const lines = obstacles.slice(0, MAX_LINES).map((one) => `\n- ${one.message}`);
+    const rest = obstacles.length - lines.length;
+    super('MIGRATION_REFUSED', `${message}${lines.join('')}${rest > 0 ? `\n- and ${rest} more` : ''}`, details);
+    this.obstacles = obstacles;
+  }
+}
+
+/** Migrations failed on a shard, which is as it was; `report` says what became of the others. */
+export class MigrationFailedError extends ShardedDrizzleError {
+  readonly report: MigrationReport;
+
+  constructor(report: MigrationReport) {
+    const named = (state: ShardMigration['state']) =>
+      report.shards.filter((one) => one.state === state).map(({ shard }) => shard);
+    const failed = report.shards.find(({ state }) => state === 'failed');
+    const untouched = named('untouched');
+    const message = [
+      `Migrations failed on ${named('failed').join(', ')}: ${failed?.error?.message}.`,
+      `Done: ${named('done').join(', ') || 'none'}.`,
+      ...(untouched.length > 0 ? [`Untouched: ${untouched.join(', ')}.`] : []),
+    ].join(' ');
+    super('MIGRATION_FAILED', message, {
+      remedy: 'Mend what the error says and run it again: it goes on with the shards that are left.',
+      ...(failed ? { shard: failed.shard, cause: failed.error } : {}),
+    });
+    this.report = report;
+  }
+}

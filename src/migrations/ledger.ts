@@ -1,0 +1,75 @@
+import { raise } from '../placement/guard';
+import type { BoundStatement } from '../sql/bound';
+
+/** Drizzle's table of the migrations that a database has had. */
+export const LEDGER = '__drizzle_migrations';
+
+export interface LedgerEntry {
+  /** Drizzle 0.45 leaves `id` empty. */
+  readonly rowid: number;
+  readonly hash: string;
+  readonly when: number;
+  /** The folder of Drizzle 1.0; null in a row of 0.45. */
+  readonly name: string | null;
+}
+
+/** What a shard has applied. */
+export interface Ledger {
+  /** `names`: with the columns that Drizzle 1.0 adds. */
+  readonly layout: 'missing' | 'plain' | 'names';
+  /** The oldest first. */
+  readonly entries: readonly LedgerEntry[];
+  /** Times and hashes as one text: of two shards that have applied the same it is the same. */
+  readonly fingerprint: string;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+/** One batch on one shard; the rows of each statement. */
+export type RunOnShard = (shard: string, statements: readonly BoundStatement[]) => Promise<Row[][]>;
+
+const FINGERPRINT = `(select coalesce(group_concat(entry, ','), '') from (
+  select coalesce(created_at, '') || ' ' || hash as entry from "${LEDGER}" order by created_at, hash))`;
+
+const READ: readonly BoundStatement[] = [
+  `select name from pragma_table_info('${LEDGER}')`,
+  `select rowid as row_id, * from "${LEDGER}" order by created_at, rowid`,
+  `select ${FINGERPRINT} as fingerprint`,
+].map((sql) => ({ sql, params: [] }));
+
+const CHANGED = 'LEDGER_CHANGED';
+
+/** Fails, and rolls its batch back, unless the ledger is what was read: a late or repeated batch cannot apply twice. */
+export const ledgerIs = ({ fingerprint }: Ledger): BoundStatement => ({
+  sql: `select case when ${FINGERPRINT} is not ?1 then ${raise(`'${CHANGED}'`)} end as unchanged`,
+  params: [fingerprint],
+});
+
+export const isLedgerChanged = (error: unknown): boolean => messageOf(error).includes(CHANGED);
+
+/**
+ * The migrations that a shard has applied, as Drizzle 0.45 or 1.0 has noted them. Without the table: none.
+ *
+ * @throws ShardQueryError when it does not answer.
+ */
+export async function ledgerOf(run: RunOnShard, shard: string): Promise<Ledger> {
+  try {
+    const [columns = [], rows = [], [last] = []] = await run(shard, READ);
+    return {
+      layout: columns.some(({ name }) => name === 'name') ? 'names' : 'plain',
+      entries: rows.map((row) => ({
+        rowid: Number(row.row_id),
+        hash: String(row.hash),
+        when: Number(row.created_at),
+        name: typeof row.name === 'string' ? row.name : null,
+      })),
+      fingerprint: String(last?.fingerprint ?? ''),
+    };
+  } catch (error) {
+    if (messageOf(error).includes(`no such table: ${LEDGER}`)) return NONE;
+    throw error;
+  }
+}
+
+const NONE: Ledger = { layout: 'missing', entries: [], fingerprint: '' };
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

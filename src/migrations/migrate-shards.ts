@@ -1,0 +1,156 @@
+import type { ClusterApi } from '../cluster-api';
+import { ConfigError } from '../errors';
+import type { ReadyCluster } from '../execution/cluster';
+import { type MigrationBundle, readMigrations } from './bundle';
+import { clusterOf } from './cluster-of';
+import { MigrationFailedError, MigrationRefusedError, type MigrationReport, type ShardMigration } from './errors';
+import { MigrationHold } from './hold';
+import { isLedgerChanged, ledgerOf, type RunOnShard } from './ledger';
+import { type HashedFolder, planMigrations, type ShardPlan, withHashes } from './plan';
+import { insertedRows } from './rows';
+import { inTurns, ledgersOf, runOnShards, schemaShards } from './shards';
+import { shardBatch } from './statements';
+
+export interface MigrateOptions<TShard extends string = string> {
+  /** Shards at a time, after the canary. Default 6: Workers open that many connections at once. */
+  concurrency?: number;
+  /** The shard that goes first, alone. Default: the first one. */
+  canary?: NoInfer<TShard>;
+  /** Only looks what each shard lacks. */
+  dryRun?: boolean;
+  /** Told of each shard when it is through. */
+  onProgress?: (shard: ShardMigration<TShard>) => void;
+}
+
+/**
+ * Brings every shard to the newest migration of drizzle-kit. All shards are looked at before the first one is changed; then
+ * the canary gets what it lacks, then the others. What one shard lacks is one transaction, its ledger included, which is the
+ * one of Drizzle's own `migrate()`. No rows are moved meanwhile, and of two runs at once one waits (at most `moveTimeout`).
+ *
+ * @example
+ * import bundle from './drizzle/migrations';
+ * const { shards } = await migrateShards(db, bundle);
+ * @throws MigrationRefusedError before anything was changed; its `obstacles` say what is in the way on which shard.
+ * @throws MigrationFailedError when a shard has refused a statement: it is as it was, and no further shard was begun. Its
+ * `report` lists all; run it again to go on.
+ * @throws ConfigError when the bundle cannot be read; MoveInProgressError when a move of rows does not end in time.
+ */
+export async function migrateShards<TShard extends string>(
+  db: { readonly $cluster: ClusterApi<TShard> },
+  bundle: MigrationBundle,
+  options: MigrateOptions<TShard> = {},
+): Promise<MigrationReport<TShard>> {
+  const cluster = clusterOf(db.$cluster);
+  if (!cluster) throw new ConfigError('migrateShards needs the database that shardedDrizzle() has made.');
+  const { concurrency = 6, dryRun = false } = options;
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new ConfigError(`concurrency is ${concurrency}.`, { remedy: 'Write a whole number above 0.' });
+  }
+  const folder = await withHashes(readMigrations(bundle));
+  const run = new Run<TShard>(cluster, folder, { ...options, concurrency });
+  return dryRun ? run.look() : run.migrate();
+}
+
+class Run<TShard extends string> {
+  readonly #run: RunOnShard;
+
+  constructor(
+    readonly cluster: ReadyCluster,
+    readonly folder: HashedFolder,
+    readonly options: MigrateOptions<TShard> & { readonly concurrency: number },
+  ) {
+    this.#run = runOnShards(cluster);
+  }
+
+  async look(): Promise<MigrationReport<TShard>> {
+    return { shards: (await this.#plan()).map((plan) => beginOf<TShard>(plan)) };
+  }
+
+  async migrate(): Promise<MigrationReport<TShard>> {
+    const { resolver, moveTimeoutMs, planner } = this.cluster.executor.cluster;
+    // First contact makes the cluster, and with it the catalog's tables.
+    await schemaShards(this.cluster);
+    const hold = await MigrationHold.take(resolver.catalog, moveTimeoutMs);
+    try {
+      return await this.#apply(await this.#plan(), hold);
+    } finally {
+      // Also when it failed: some shards may have changed.
+      planner.forget();
+      await hold.release();
+    }
+  }
+
+  /** Reads all shards before the first one is changed. The canary comes first. */
+  async #plan(): Promise<ShardPlan[]> {
+    const names = await schemaShards(this.cluster);
+    const { canary = names[0] as string, concurrency } = this.options;
+    if (!names.includes(canary)) {
+      throw new ConfigError(`The canary ${canary} is no shard.`, { remedy: `Write one of: ${names.join(', ')}.` });
+    }
+    const order = [canary, ...names.filter((name) => name !== canary)];
+    const plans = planMigrations(this.folder, await ledgersOf(this.#run, order, concurrency));
+    const pending = new Set(plans.flatMap((plan) => plan.pending));
+    const rows = insertedRows(pending, this.cluster.executor.cluster.planner.layout);
+    const obstacles = [...plans.flatMap((plan) => plan.obstacles), ...rows];
+    if (obstacles.length > 0) {
+      throw new MigrationRefusedError('The migrations were not begun, and nothing was changed:', obstacles);
+    }
+    return plans;
+  }
+
+  async #apply(plans: readonly ShardPlan[], hold: MigrationHold): Promise<MigrationReport<TShard>> {
+    const { concurrency, onProgress } = this.options;
+    const results = new Map(plans.map((plan) => [plan.shard, beginOf<TShard>(plan)]));
+    const each = async (plan: ShardPlan) => {
+      const result = { ...(results.get(plan.shard) as ShardMigration<TShard>), ...(await this.#applyTo(plan, hold)) };
+      results.set(plan.shard, result);
+      onProgress?.(result);
+      return result.state !== 'failed';
+    };
+    const [canary, ...others] = plans.filter(({ pending }) => pending.length > 0);
+    if (canary && (await each(canary))) await inTurns(others, concurrency, each);
+    const report = { shards: [...results.values()] };
+    if (report.shards.some(({ state }) => state === 'failed')) throw new MigrationFailedError(report);
+    return report;
+  }
+
+  async #applyTo(plan: ShardPlan, hold: MigrationHold): Promise<Partial<Omit<ShardMigration, 'shard'>>> {
+    try {
+      await hold.renew();
+      await this.#run(plan.shard, shardBatch(this.folder, plan));
+    } catch (error) {
+      // The answer may have been lost, and the ledger is what tells.
+      if (!(await this.#isApplied(plan))) {
+        return { state: 'failed', error: isLedgerChanged(error) ? overtaken(plan.shard, error) : (error as Error) };
+      }
+    }
+    return { state: 'done', applied: plan.pending.map(({ tag }) => tag), pending: [] };
+  }
+
+  async #isApplied({ shard }: ShardPlan): Promise<boolean> {
+    try {
+      const [now] = planMigrations(this.folder, new Map([[shard, await ledgerOf(this.#run, shard)]]));
+      return now?.pending.length === 0;
+    } catch {
+      // What it failed with first says more.
+      return false;
+    }
+  }
+}
+
+const beginOf = <TShard extends string>({ shard, pending }: ShardPlan): ShardMigration<TShard> => ({
+  shard: shard as TShard,
+  state: pending.length > 0 ? 'untouched' : 'current',
+  applied: [],
+  pending: pending.map(({ tag }) => tag),
+});
+
+const overtaken = (shard: string, cause: unknown): Error =>
+  new MigrationRefusedError(
+    `Something else has migrated the shard ${shard} meanwhile. Nothing was changed there.`,
+    [],
+    {
+      shard,
+      cause,
+    },
+  );

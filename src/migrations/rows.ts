@@ -1,5 +1,5 @@
 import type { Layout } from '../layout/layout';
-import { foldName, isName, isOp, isWord, tokenize } from '../sql/tokens';
+import { foldName, isName, isOp, isWord, type Token, tokenize } from '../sql/tokens';
 import type { Migration } from './bundle';
 import type { Obstacle } from './errors';
 import { statementsOf } from './statements';
@@ -24,15 +24,27 @@ export function insertedRows(migrations: Iterable<Migration>, layout: Layout): O
   return found;
 }
 
+/** The table that a piece of a file puts VALUES into. */
 function filledTable(sql: string): string | undefined {
   const tokens = tokenize(sql);
+  // What a trigger inserts is between its own semicolons.
+  if (tokens.some((token) => isWord(token, 'trigger'))) return undefined;
+  for (let start = 0, end: number; start < tokens.length; start = end + 1) {
+    const semicolon = tokens.findIndex((token, i) => i >= start && isOp(token, ';'));
+    end = semicolon < 0 ? tokens.length : semicolon;
+    const table = insertTarget(tokens.slice(start, end));
+    if (table !== undefined) return table;
+  }
+  return undefined;
+}
+
+function insertTarget(tokens: readonly Token[]): string | undefined {
   if (!isWord(tokens[0], 'insert') && !isWord(tokens[0], 'replace')) return undefined;
-  const rows = tokens.findIndex((token) => isWord(token, 'values') || isWord(token, 'select'));
-  if (!isWord(tokens[rows], 'values')) return undefined;
+  const rows = tokens.find((token) => isWord(token, 'values') || isWord(token, 'select'));
+  if (!isWord(rows, 'values')) return undefined;
   let at = tokens.findIndex((token) => isWord(token, 'into')) + 1;
   if (isOp(tokens[at + 1], '.')) at += 2;
-  const token = tokens[at];
-  return token && isName(token) ? token.value : undefined;
+  return isName(tokens[at]) ? tokens[at]?.value : undefined;
 }
 
 function isReplicated(table: string, layout: Layout): boolean {

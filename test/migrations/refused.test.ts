@@ -68,6 +68,26 @@ it('the canary goes first', async () => {
   await expect(migrateShards(db, bundleOf(), { canary: 's9' })).rejects.toThrow('The canary s9 is no shard');
 });
 
+it('a new shard gets all of it before it may own anything, and cannot be left out', async () => {
+  const fleet = new Fleet('coordinator');
+  await migrateShards(open(fleet.isolate(2)), bundleOf());
+  const db = open(fleet.isolate(3));
+  const { shards: report } = await migrateShards(db, bundleOf());
+  expect(report.map(({ shard, state }) => `${shard} ${state}`)).toEqual(['s0 current', 's1 current', 's2 done']);
+  expect((await db.$cluster.shards())[2]).toMatchObject({ state: 'adding' });
+  expect(await db.$cluster.addShard('s2')).toMatchObject({ state: 'done' });
+  expect((await open(fleet.isolate(3)).$cluster.shards())[2]).toMatchObject({ state: 'active' });
+  const without = open(fleet.isolate(2));
+  await expect(migrateShards(without, bundleOf())).rejects.toMatchObject({ code: 'MISSING_SHARD', shard: 's2' });
+});
+
+it('several statements without a breakpoint between them', async () => {
+  const db = open(new Fleet('coordinator').isolate(3));
+  await migrateShards(db, bundleOf([['0000_two', 'create table a (id text);\ncreate table b (id text);']]));
+  const tables = await rowsEverywhere("select name from sqlite_master where name in ('a', 'b')", shards(3));
+  expect(tables).toHaveLength(6);
+});
+
 describe('what nothing is begun for', () => {
   async function refused(db: Awaited<ReturnType<typeof begun>>, bundle: Parameters<typeof migrateShards>[1]) {
     const before = await rowsEverywhere(APPLIED, shards(3));
@@ -116,7 +136,19 @@ describe('what nothing is begun for', () => {
     const db = await begun(3);
     const rows = [...FILES, ['0004_rows', "INSERT INTO `users` (`id`) VALUES ('a');"] as const];
     expect(await refused(db, bundleOf(rows))).toEqual([[undefined, 'rows', '0004_rows']]);
-    await migrateShards(db, bundleOf([...FILES, ['0004_rows', "INSERT INTO `countries` VALUES ('fr');"]]));
+    const second = [...FILES, ['0004_rows', 'SELECT 1; insert into main."users" ("id") values (1)'] as const];
+    expect(await refused(db, bundleOf(second))).toEqual([[undefined, 'rows', '0004_rows']]);
+    const trigger = 'create trigger t after insert on users begin select 1; insert into log values (1); end';
+    const onEach = ['create table log (id integer)', trigger, 'insert into log select 1'].join(
+      '--> statement-breakpoint\n',
+    );
+    await migrateShards(db, bundleOf([...FILES, ['0004_log', onEach]]));
+    const rowsOfAll = [
+      ...FILES,
+      ['0004_log', onEach],
+      ['0005_rows', "INSERT INTO `countries` VALUES ('fr');"],
+    ] as const;
+    await migrateShards(db, bundleOf(rowsOfAll));
     expect(await rowsEverywhere('select code from countries', shards(3))).toHaveLength(3);
   });
 });

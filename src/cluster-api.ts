@@ -1,6 +1,7 @@
 import { type AdoptionReport, type AdoptSettings, ClusterAdoption } from './adoption/cluster-adoption';
+import type { ConflictRules } from './adoption/decide';
 import type { AdoptionPlan } from './adoption/plan';
-import type { ConflictRules, ResolveReport } from './adoption/resolve';
+import type { ResolveReport } from './adoption/resolve';
 import type { Move } from './catalog/journal';
 import type { ReadyCluster } from './execution/cluster';
 import { type ClusterStats, clusterStats } from './execution/stats';

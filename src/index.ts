@@ -1,6 +1,7 @@
 export type { AdoptionReport, AdoptSettings } from './adoption/cluster-adoption';
+export type { ConflictRule, ConflictRules } from './adoption/decide';
 export type { AdoptionIssue, AdoptionPlan, SharedIds } from './adoption/plan';
-export type { ConflictRule, ConflictRules, ResolvedRows, ResolveReport } from './adoption/resolve';
+export type { ResolvedRows, ResolveReport } from './adoption/resolve';
 export type { AdoptionConflict } from './catalog/adoptions';
 export type { Job, JobKind, JobOptions, JobState, JobStep, Move } from './catalog/journal';
 export type { ClusterApi, ShardStatus } from './cluster-api';

@@ -1,6 +1,9 @@
 import type { AdoptionConflict } from '../catalog/adoptions';
-import type { Catalog } from '../catalog/catalog';
+import type { Catalog, ShardMap } from '../catalog/catalog';
+import type { KeyTable } from '../moves/key-tables';
+import { readTableList } from '../placement/claims';
 import { CONFLICT } from '../placement/conflict';
+import { homeOf } from '../placement/home';
 import type { BoundStatement } from '../sql/bound';
 import {
   type At,
@@ -99,4 +102,32 @@ export async function withTables(
       if (again || !(error instanceof Error) || !error.message.includes('SHARD_TABLES')) throw error;
     }
   }
+}
+
+/** Keys by the shard that decides where they live. */
+export function byHome(map: ShardMap, keyspace: string, keys: readonly FoundKey[]): Map<string, FoundKey[]> {
+  const homes = new Map<string, FoundKey[]>();
+  for (const key of keys) {
+    const home = homeOf(map, keyspace, key.slot);
+    if (home === undefined) throw new Error(`No shard owns slot ${key.slot} of the keyspace ${keyspace}.`);
+    const list = homes.get(home);
+    if (list) list.push(key);
+    else homes.set(home, [key]);
+  }
+  return homes;
+}
+
+/** The tables of a keyspace as a database has them now. */
+export async function readKeyTables(
+  io: Pick<AdoptionIo, 'run'>,
+  shard: string,
+  keyspace: string,
+  keyed: readonly KeyTable[],
+): Promise<KeyTables> {
+  const [[row] = []] = await io.run(shard, [readTableList]);
+  const own = keyed.filter((table) => table.keyspace === keyspace);
+  return {
+    list: (row?.tables as string | null | undefined) ?? null,
+    columns: own.map(({ name, key }) => ({ table: name, column: key })),
+  };
 }

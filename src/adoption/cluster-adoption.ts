@@ -5,9 +5,10 @@ import type { ClusterJobs } from '../moves/cluster-jobs';
 import { runOn } from '../moves/io';
 import { type JobStatus, statusOf } from '../moves/job-status';
 import { Pace } from '../moves/pace';
+import type { ConflictRules } from './decide';
 import { adoptSteps, SCAN_OPTIONS, startAdoption } from './job';
 import { type AdoptionPlan, planAdoption } from './plan';
-import { type ConflictRules, type ResolveReport, resolveConflicts } from './resolve';
+import { type ResolveReport, resolveConflicts } from './resolve';
 
 export interface AdoptSettings {
   /** Return at once; the coordinator scans. */

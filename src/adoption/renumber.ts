@@ -1,13 +1,12 @@
 import type { ShardMap } from '../catalog/catalog';
 import { sameName } from '../layout/table';
-import { readTableList } from '../placement/claims';
-import { homeOf } from '../placement/home';
+import type { KeyTable, ShardTables } from '../moves/key-tables';
 import { slotOf } from '../placement/slots';
 import { bound, name, raw, type Sql, sql } from '../sql/tag';
 import { foldName } from '../sql/tokens';
-import { adoptKeys } from './adopt-keys';
-import type { KeyTable, ShardTables } from './key-tables';
-import type { ConflictRule, Losing, ResolveParts, Resolving, Tally } from './resolve';
+import { type AdoptionIo, adoptKeys, byHome, readKeyTables } from './adopt-keys';
+import type { ConflictRule, Losing } from './decide';
+import type { ResolveParts, Resolving, Tally } from './resolve';
 import { unowned } from './set-aside';
 
 const IDS_PER_BATCH = 500;
@@ -22,30 +21,15 @@ export async function renumberKeys(
   for (const { table, keys } of losing) {
     const ids = await freshIds(io, tables, table, keyspace, keys.length);
     const pairs = keys.map((key, i) => [key, ids[i] as string] as const);
-    const homes = new Map<string, { key: string; slot: number }[]>();
-    for (const [, id] of pairs) {
-      const slot = slotOf(id);
-      const home = homeOf(map, keyspace, slot);
-      if (home === undefined) throw new Error(`No shard owns slot ${slot} of the keyspace ${keyspace}.`);
-      homes.set(home, [...(homes.get(home) ?? []), { key: id, slot }]);
-    }
-    const adoptionIo = { ...io, tablesOf: (at: string) => tableList(io, tables, at, keyspace) };
+    const adoptionIo: AdoptionIo = {
+      ...io,
+      tablesOf: (at) => readKeyTables(io, at, keyspace, tables.get(at)?.keyed ?? []),
+    };
     // Their places first: a row whose place is not known would not be found.
-    for (const [home, own] of homes) await adoptKeys(adoptionIo, keyspace, shard, home, own);
+    const fresh = ids.map((key) => ({ key, slot: slotOf(key) }));
+    for (const [home, own] of byHome(map, keyspace, fresh)) await adoptKeys(adoptionIo, keyspace, shard, home, own);
     renumbered.add(shard, table.name, await giveIds(io, shard, table, pairs, unowned(keyspace, keys)));
   }
-}
-
-async function tableList(
-  io: ResolveParts['io'],
-  tables: ReadonlyMap<string, ShardTables>,
-  shard: string,
-  keyspace: string,
-) {
-  const [[row] = []] = await io.run(shard, [readTableList]);
-  const keyed = tables.get(shard)?.keyed ?? [];
-  const columns = keyed.flatMap((one) => (one.keyspace === keyspace ? [{ table: one.name, column: one.key }] : []));
-  return { list: (row?.tables as string | null | undefined) ?? null, columns };
 }
 
 /** Ids that rows of several databases have, in tables whose shard key is another column: all but the first get new ones. */

@@ -1,16 +1,11 @@
-import type { AdoptionConflict } from '../catalog/adoptions';
 import type { ShardMap } from '../catalog/catalog';
 import { jittered, pause } from '../execution/retry';
-import { type CarriedTable, carriedTables, placements } from '../moves/carry';
 import type { MoveIo } from '../moves/io';
-import { readSchemaStatements, schemaOf, type TableInfo } from '../moves/schema';
+import { type KeyTable, readTables } from '../moves/key-tables';
 import type { MoveSpec } from '../moves/spec';
-import { readTableList } from '../placement/claims';
-import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
 import { bound, name, sql } from '../sql/tag';
-import { foldName } from '../sql/tokens';
-import { type AdoptionIo, adoptKeys } from './adopt-keys';
+import { type AdoptionIo, adoptKeys, byHome, readKeyTables } from './adopt-keys';
 import { type FoundKey, forgetMemoStatements, type KeyTables, scannedStatements } from './statements';
 
 const MEMOS_PER_BATCH = 5000;
@@ -29,15 +24,12 @@ export interface ScannedPage {
   /** Undefined when all tables were scanned. */
   readonly next: ScanPlace | undefined;
   readonly rows: number;
-  readonly conflicts: readonly AdoptionConflict[];
 }
-
-type ScannedTable = CarriedTable & { readonly isIndexed: boolean };
 
 /** Lists the keys of a keyspace that one database came with, page by page, and records on their homes where they live. */
 export class Scan {
   readonly #tables = new Map<string, KeyTables>();
-  #carried: readonly ScannedTable[] | undefined;
+  #carried: readonly KeyTable[] | undefined;
   readonly #io: AdoptionIo;
 
   constructor(
@@ -63,12 +55,12 @@ export class Scan {
     const isSame = place.tables === undefined || place.tables.join('\n') === tables.join('\n');
     const { table, after } = isSame ? place : { table: 0, after: null };
     const carried = this.#carried[table];
-    if (!carried) return { next: undefined, rows: 0, conflicts: [] };
+    if (!carried) return { next: undefined, rows: 0 };
     const { keys, last, rows } = await this.#read(carried, after);
-    const conflicts = await this.#adopt(keys.map((key) => ({ key, slot: slotOf(key) })));
+    await this.#adopt(keys.map((key) => ({ key, slot: slotOf(key) })));
     const isThrough = last === null || rows < this.pageSize;
     const next = isThrough ? { tables, table: table + 1, after: null } : { tables, table, after: last };
-    return { next, rows, conflicts };
+    return { next, rows };
   }
 
   /** Every key was found: from here on those without a record live by their slot. */
@@ -104,10 +96,10 @@ export class Scan {
 
   /** The next keys of a table, without those that are recorded already. */
   async #read(
-    { name: table, key, isIndexed, rowid }: ScannedTable,
+    { name: table, key, isIndexed, rowid }: KeyTable,
     after: string | null,
   ): Promise<{ keys: string[]; last: string | null; rows: number }> {
-    const column = name(key as string);
+    const column = name(key);
     // Without an index, keys in order would mean to sort the table for each page: rows are in order anyway.
     const byRow = !isIndexed && rowid !== undefined;
     const order = byRow ? name(rowid) : column;
@@ -129,8 +121,7 @@ export class Scan {
     };
   }
 
-  async #adopt(found: readonly FoundKey[]): Promise<AdoptionConflict[]> {
-    const conflicts: AdoptionConflict[] = [];
+  async #adopt(found: readonly FoundKey[]): Promise<void> {
     let left = found;
     for (let round = 1; left.length > 0; round++) {
       if (round > TRIES) throw new Error(`The slots of ${left.length} keys of ${this.source} do not come to rest.`);
@@ -139,32 +130,19 @@ export class Scan {
       const results = await Promise.all(
         [...homes].map(([home, keys]) => adoptKeys(this.#io, this.keyspace, this.source, home, keys)),
       );
-      conflicts.push(...results.flatMap((one) => one.conflicts));
       left = results.flatMap(({ unsettled }) => unsettled);
     }
-    return conflicts;
   }
 
-  async #keyed(shard: string): Promise<readonly ScannedTable[]> {
-    const schema = schemaOf(await this.io.run(shard, readSchemaStatements));
-    const placed = placements(this.spec, schema);
-    const keyOf = ({ name: table }: TableInfo): string | undefined => {
-      const placement = placed.get(foldName(table));
-      return placement?.kind === 'sharded' && placement.keyspace === this.keyspace ? placement.key.name : undefined;
-    };
-    const infos = [...schema.tables.values()].filter((info) => keyOf(info) !== undefined);
-    return carriedTables(infos, keyOf).map((table, i) => ({
-      ...table,
-      isIndexed: (infos[i] as TableInfo).isIndexed(table.key as string),
-    }));
+  async #keyed(shard: string): Promise<readonly KeyTable[]> {
+    const { keyed } = await readTables(this.io, this.spec, shard);
+    return keyed.filter(({ keyspace }) => keyspace === this.keyspace);
   }
 
   async #tablesOf(shard: string, again: boolean): Promise<KeyTables> {
     const known = again ? undefined : this.#tables.get(shard);
     if (known) return known;
-    const [[row] = []] = await this.io.run(shard, [readTableList]);
-    const columns = (await this.#keyed(shard)).map(({ name: table, key }) => ({ table, column: key as string }));
-    const tables = { list: (row?.tables as string | null | undefined) ?? null, columns };
+    const tables = await readKeyTables(this.io, shard, this.keyspace, await this.#keyed(shard));
     this.#tables.set(shard, tables);
     return tables;
   }
@@ -178,16 +156,4 @@ async function onEach(
   for (const { name: shard, state } of shards) {
     if (state !== 'retired') await io.run(shard, statements({ cluster: io.cluster, shard }));
   }
-}
-
-function byHome(map: ShardMap, keyspace: string, keys: readonly FoundKey[]): Map<string, FoundKey[]> {
-  const homes = new Map<string, FoundKey[]>();
-  for (const key of keys) {
-    const home = homeOf(map, keyspace, key.slot);
-    if (home === undefined) throw new Error(`No shard owns slot ${key.slot} of the keyspace ${keyspace}.`);
-    const list = homes.get(home);
-    if (list) list.push(key);
-    else homes.set(home, [key]);
-  }
-  return homes;
 }

@@ -2,7 +2,8 @@ import { rowJson } from '../moves/rows';
 import { CONFLICT } from '../placement/conflict';
 import { slotOf } from '../placement/slots';
 import { bound, name, type Sql, sql } from '../sql/tag';
-import type { Losing, Resolving } from './resolve';
+import type { Losing } from './decide';
+import type { Resolving } from './resolve';
 
 /** Rows that were taken out of their tables: nothing that anybody had is gone. */
 const TABLE = `create table if not exists _shard_set_aside (keyspace text, key text, tbl text, columns text not null,

@@ -102,7 +102,7 @@ export function discoverExistingPrimaryKeys(d1: D1Database, tableName: string, p
     return whole;
   };
   return {
-    // biome-ignore lint/suspicious/noThenProperty: this is a promise.
+    // biome-ignore lint/suspicious/noThenProperty: it can be awaited, as in CollegeDB, and iterated over.
     then: (fulfilled, rejected) => all().then(fulfilled, rejected),
     catch: (rejected) => all().catch(rejected),
     finally: (done) => all().finally(done),

@@ -2,9 +2,7 @@ import { ConfigError, UnknownTableError, UnsupportedStatementError } from '../er
 import { isSystemTable, type Table } from '../layout/table';
 import type { ClaimKeys } from '../placement/attempt';
 import { Claimer } from '../placement/claimer';
-import { Refusal, signalOf } from '../placement/signals';
 import type { Executor } from './run';
-import { prepare } from './shard-set';
 
 /** How new keys of a keyspace are placed; undefined where they stay on their home. */
 export function claimerFor(executor: Executor, keyspace: string): ClaimKeys | undefined {
@@ -18,16 +16,9 @@ export function claimerFor(executor: Executor, keyspace: string): ClaimKeys | un
     turns: (name, count, atMost) => numbers.turns(name, count, atMost),
     forEach: (items, each) => shards.forEach(items, each),
     // Claiming twice finds the first claim, so that it may be repeated like a read.
-    run: (shard, keys, statements) =>
-      shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, async (client) => {
-        try {
-          const results = await client.batch<Record<string, unknown>>(statements.map((one) => prepare(client, one)));
-          return { last: results.at(-1)?.results ?? [] };
-        } catch (error) {
-          const signal = signalOf(error);
-          throw signal ? new Refusal(shard, signal, keys, error) : error;
-        }
-      }),
+    run: async (shard, keys, statements) => ({
+      last: (await shards.rowsUnlessRefused(shard, statements, keys)).at(-1) ?? [],
+    }),
     tablesOf: (shard, list) => tablesOf(executor, shard, list?.split('\n') ?? []),
   });
   return (attempt, name, keys) => claimer.claim(attempt, name, keys);

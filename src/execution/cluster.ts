@@ -21,7 +21,7 @@ import { Planner } from './planner';
 import { withRetries } from './retry';
 import { type Cluster, Executor } from './run';
 import { type SessionStart, ShardSessions } from './session';
-import { prepare, ShardSet } from './shard-set';
+import { ShardSet } from './shard-set';
 
 /** A configuration, checked and ready to run. */
 export interface ReadyCluster {
@@ -74,20 +74,14 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     request,
     survey: (known, view) =>
       withAdoptions(known, view, specOf(layout, config.moveTriggers), config.adopt ?? 'auto', (shard, statements) =>
-        shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, async (client) => {
-          const results = await client.batch<Record<string, unknown>>(statements.map((one) => prepare(client, one)));
-          return results.map((result) => result.results);
-        }),
+        shards.rows(shard, statements),
       ),
     adopt: (map) => startAdoption(catalog, map, specOf(layout, config.moveTriggers), SCAN_OPTIONS),
     enrol: (view) =>
       enrolPending(
         view,
         (shard) => databases.has(shard),
-        (shard, statements) =>
-          shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, (client) =>
-            client.batch(statements.map((one) => prepare(client, one))),
-          ),
+        (shard, statements) => shards.rows(shard, statements),
         (items, each) => shards.forEach(items, each),
         catalog,
       ),

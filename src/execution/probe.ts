@@ -5,10 +5,9 @@ import { keyColumns } from '../placement/claimer';
 import { readTableList } from '../placement/claims';
 import { conflictOf } from '../placement/conflict';
 import type { PlacedKey } from '../placement/guard';
-import { type AdoptionSource, Refusal, signalOf } from '../placement/signals';
+import { type AdoptionSource, Refusal } from '../placement/signals';
 import { tablesOf } from './claiming';
 import type { Executor } from './run';
-import { prepare } from './shard-set';
 
 /**
  * Keys without a record may be in databases that came with rows and were not scanned yet: looks for them there, and records where
@@ -90,17 +89,7 @@ function probingIo(executor: Executor, attempt: Attempt): AdoptionIo {
   const { state, catalog } = cluster.resolver;
   // Never a replica, which may be behind: what is not found is taken to be new.
   const shards = executor.shards.onPrimaries();
-  const run: AdoptionIo['run'] = (shard, statements) =>
-    // All of it may be repeated.
-    shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, async (client) => {
-      try {
-        const results = await client.batch<Record<string, unknown>>(statements.map((one) => prepare(client, one)));
-        return results.map((result) => result.results);
-      } catch (error) {
-        const signal = signalOf(error);
-        throw signal ? new Refusal(shard, signal, [], error) : error;
-      }
-    });
+  const run: AdoptionIo['run'] = (shard, statements) => shards.rowsUnlessRefused(shard, statements, []);
   return {
     cluster: attempt.cluster,
     catalog,

@@ -6,7 +6,7 @@ import { Refusal } from '../placement/signals';
 import { isBalanced } from './balance';
 import { encodeParts, isRefusedForGood, REDO_AFTER_MS, type RedoIo, redoStale, textOf } from './redo';
 import { demandOf, type Executor } from './run';
-import { prepare, rowsOf, type ShardRows } from './shard-set';
+import { rowsOf, type ShardRows } from './shard-set';
 import { changesOf, type Part, rehearse } from './write';
 
 /** `applied`: it is there, and what it returned is lost. */
@@ -75,10 +75,7 @@ async function prepareOne({ shards, cluster }: Executor, attempt: Attempt, parts
   const { id, isOwn, idleMs } = await catalog.prepareWrite(crypto.randomUUID(), text);
   if (isOwn) return id;
   if (idleMs >= REDO_AFTER_MS) {
-    const run: RedoIo['run'] = (shard, statements) =>
-      shards.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, (client) =>
-        client.batch(statements.map((one) => prepare(client, one))),
-      );
+    const run: RedoIo['run'] = (shard, statements) => shards.rows(shard, statements);
     await redoStale({ cluster: attempt.cluster, catalog, run });
   }
   throw new Refusal(attempt.shards[0] as string, { kind: 'busy' }, []);

@@ -1,6 +1,6 @@
 import { ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
 import { newName } from '../placement/attempt';
-import { type Demand, type GuardRow, guardStatement, noteStatement } from '../placement/guard';
+import { type Demand, type GuardRow, guardStatement, noteStatement, type PlacedKey } from '../placement/guard';
 import { joinRefusals, Refusal, type Signal, signalOf } from '../placement/signals';
 import type { BoundStatement } from '../sql/bound';
 import type { Telemetry } from '../telemetry/counters';
@@ -99,6 +99,32 @@ export class ShardSet {
       return result;
     } finally {
       this.options.telemetry.d1(shard, performance.now() - started, failed);
+    }
+  }
+
+  /** Statements without a guard that may be repeated, in one transaction; the rows of each. */
+  rows(shard: string, statements: readonly BoundStatement[]): Promise<Record<string, unknown>[][]> {
+    return this.on(shard, statements[0]?.sql ?? '', { tables: [], write: false }, async (client) => {
+      const results = await client.batch<Record<string, unknown>>(statements.map((one) => prepare(client, one)));
+      return results.map((result) => result.results);
+    });
+  }
+
+  /**
+   * The same for statements that raise what speaks against them, as a guard does.
+   *
+   * @throws Refusal, of these keys.
+   */
+  async rowsUnlessRefused(
+    shard: string,
+    statements: readonly BoundStatement[],
+    keys: readonly PlacedKey[],
+  ): Promise<Record<string, unknown>[][]> {
+    try {
+      return await this.rows(shard, statements);
+    } catch (error) {
+      const signal = signalOf(error);
+      throw signal ? new Refusal(shard, signal, keys, error) : error;
     }
   }
 

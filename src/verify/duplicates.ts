@@ -1,9 +1,9 @@
 import { type MoveIo, raisedBy } from '../moves/io';
+import type { KeyTable } from '../moves/key-tables';
 import { checkIdentity, raising } from '../moves/move-sql';
 import { rowJson } from '../moves/rows';
 import { slotOf } from '../placement/slots';
 import { bound, name, type Sql, sql } from '../sql/tag';
-import type { KeyedTable } from './keys';
 
 /** A key with rows on a shard that is not its owner. */
 export interface Copy {
@@ -13,18 +13,18 @@ export interface Copy {
   readonly owner: string;
 }
 
-const ofKey = (table: KeyedTable, key: string): Sql => sql`${name(table.name)} where ${name(table.key)} = ${key}`;
+const ofKey = (table: KeyTable, key: string): Sql => sql`${name(table.name)} where ${name(table.key)} = ${key}`;
 
 /** How the rows here are to those of the owner: gone meanwhile, `stray` when it has none, the same, or others. */
 export async function sameRows(
   io: MoveIo,
   { key, shard, owner }: Copy,
-  tables: readonly KeyedTable[],
+  tables: readonly KeyTable[],
 ): Promise<'gone' | 'stray' | 'same' | 'other'> {
   const read = async (where: string) => {
     const rows = await io.run(
       where,
-      tables.map((table) => bound(sql`select ${rowJson(table.carried)} as "row" from ${ofKey(table, key)}`)),
+      tables.map((table) => bound(sql`select ${rowJson(table)} as "row" from ${ofKey(table, key)}`)),
     );
     return rows.flatMap((list, i) => list.map(({ row }) => `${tables[i]?.name} ${row}`));
   };
@@ -39,7 +39,7 @@ export async function sameRows(
 export async function removeCopy(
   io: MoveIo,
   { keyspace, key, shard }: Copy,
-  tables: readonly KeyedTable[],
+  tables: readonly KeyTable[],
 ): Promise<boolean> {
   const slot = slotOf(key);
   const owns = sql`coalesce((select at = ${shard} from _shard_keys where keyspace = ${keyspace} and key = ${key}),

@@ -1,17 +1,9 @@
 import type { ShardMap } from '../catalog/catalog';
-import type { CarriedTable } from '../moves/carry';
 import type { MoveIo } from '../moves/io';
+import type { KeyTable } from '../moves/key-tables';
 import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
 import { bound, name, sql } from '../sql/tag';
-
-/** A table of a keyspace with its shard-key column. */
-export interface KeyedTable {
-  readonly name: string;
-  readonly key: string;
-  readonly keyspace: string;
-  readonly carried: CarriedTable;
-}
 
 /** A key with rows on a shard that does not own it. */
 export interface Misplaced {
@@ -39,7 +31,7 @@ const covers = (ranges: readonly (readonly [number, number])[], slot: number): b
   ranges.some(([lo, hi]) => lo <= slot && slot <= hi);
 
 /** Keys that have rows here although neither a record nor their slot says so. */
-export async function findMisplaced(io: MoveIo, shard: string, table: KeyedTable): Promise<Misplaced[]> {
+export async function findMisplaced(io: MoveIo, shard: string, table: KeyTable): Promise<Misplaced[]> {
   const { keyspace } = table;
   const owned = (await readOwned(io, shard)).get(keyspace) ?? [];
   const misplaced: Misplaced[] = [];

@@ -1,11 +1,11 @@
 import type { ShardMap } from '../catalog/catalog';
 import type { MoveIo } from '../moves/io';
+import type { KeyTable } from '../moves/key-tables';
 import { CONFLICT } from '../placement/conflict';
 import { homeOf } from '../placement/home';
 import { slotOf } from '../placement/slots';
 import { bound, joinSql, name, raw, type Sql, sql } from '../sql/tag';
 import type { Finding } from './finding';
-import type { KeyedTable } from './keys';
 
 /** How many keys there are of a kind, and some of them. */
 export interface KeyCount {
@@ -40,7 +40,7 @@ const more = ({ keys, examples }: KeyCount, list: readonly string[], count: numb
  * Whether some table has rows of a key. IN takes the index of the shard key, and without one it reads the table once and not
  * once for each key. A list, because D1 does not let ANDs and ORs of a hundred tables be that deep.
  */
-const hasRows = (tables: readonly KeyedTable[], key: Sql): Sql =>
+const hasRows = (tables: readonly KeyTable[], key: Sql): Sql =>
   tables.length === 0
     ? raw('false')
     : sql`1 in (${joinSql(
@@ -58,7 +58,7 @@ export async function findRowless(
   io: MoveIo,
   shard: string,
   keyspace: string,
-  tables: readonly KeyedTable[],
+  tables: readonly KeyTable[],
 ): Promise<KeyCount> {
   let found = NONE;
   for (let after: string | undefined; ; ) {
@@ -81,7 +81,7 @@ export async function compareRecords(
   io: MoveIo,
   home: string,
   keyspace: string,
-  tablesOf: (shard: string) => readonly KeyedTable[],
+  tablesOf: (shard: string) => readonly KeyTable[],
 ): Promise<Compared> {
   const lost: LostKey[] = [];
   const unwritten = new Map<string, KeyCount>();
@@ -112,7 +112,7 @@ export async function findUnrecorded(
   io: MoveIo,
   map: ShardMap,
   { shard, keyspace, key }: { shard: string; keyspace: string; key: string },
-  tables: readonly KeyedTable[],
+  tables: readonly KeyTable[],
 ): Promise<Omit<Finding, 'repaired'> | undefined> {
   // A home that lacks its own slots is a finding of its own.
   if (homeOf(map, keyspace, slotOf(key)) === shard) return undefined;

@@ -1,8 +1,9 @@
 import type { ShardMap } from '../catalog/catalog';
-import { decodeParts, REDO_AFTER_MS, redoStale } from '../execution/redo';
+import { redoStale } from '../execution/redo';
 import { pause } from '../execution/retry';
 import { type CarriedTable, carriedTables, placements } from '../moves/carry';
 import { type MoveIo, raisedBy } from '../moves/io';
+import { type KeyTable, keyTablesOf } from '../moves/key-tables';
 import { copyReferences } from '../moves/references';
 import { collectOn } from '../moves/runner';
 import { readSchemaStatements, type ShardSchema, schemaOf } from '../moves/schema';
@@ -12,7 +13,8 @@ import { xor52 } from '../placement/xor';
 import { bound, name, sql } from '../sql/tag';
 import { removeCopy, sameRows } from './duplicates';
 import { type Finding, type RecordNote, reportOf, type TableCount, type VerifyReport } from './finding';
-import { findMisplaced, type KeyedTable, type Misplaced, ownerOf, readOwned } from './keys';
+import { findMisplaced, type Misplaced, ownerOf, readOwned } from './keys';
+import { openWork } from './open-work';
 import { compareRecords, findRowless, findUnrecorded } from './records';
 import { checksumOf } from './replicas';
 
@@ -47,8 +49,7 @@ class Verifier {
       await redoStale(this.io);
       await collectOn(this.io, names);
     }
-    await this.#unfinished();
-    await this.#conflicts();
+    for (const finding of await openWork(this.io.catalog)) this.#found(finding);
     await this.#digests(names);
     await this.#slots(map, names);
     const misplaced: Misplaced[] = [];
@@ -56,7 +57,7 @@ class Verifier {
     for (const shard of names) {
       const schema = schemaOf(await this.io.run(shard, readSchemaStatements));
       schemas.set(shard, schema);
-      for (const table of this.#keyed(schema)) {
+      for (const table of keyTablesOf(this.spec, schema)) {
         const found = await this.#table(shard, table);
         // What a database came with is where it should be, whether it was scanned or not.
         const isNew = map.keyspaces[table.keyspace]?.adopting?.some((one) => one.shard === shard);
@@ -79,43 +80,6 @@ class Verifier {
 
   #found(finding: Omit<Finding, 'repaired'>, repaired = false): void {
     this.#findings.push({ ...finding, repaired });
-  }
-
-  async #unfinished(): Promise<void> {
-    const write = await this.io.catalog.openWrite();
-    if (write && write.idleMs >= REDO_AFTER_MS) {
-      this.#found({
-        kind: 'unfinished',
-        shard: decodeParts(write.parts)
-          .map(({ shard }) => shard)
-          .join(', '),
-        message: `a write to tables that are whole on every shard stopped while it was ${write.state}.`,
-        remedy: 'Run db.$cluster.resume().',
-      });
-    }
-    for (const move of await this.io.catalog.moves(0)) {
-      const job = await this.io.catalog.job(move.job);
-      if (job && job.leasedUntil > Date.now()) continue;
-      this.#found({
-        kind: 'unfinished',
-        shard: move.from ?? move.home,
-        message: `move ${move.id} to ${move.to} stopped at ${move.phase}${move.error ? `: ${move.error}` : ''}.`,
-        remedy: 'Run db.$cluster.resume().',
-      });
-    }
-  }
-
-  async #conflicts(): Promise<void> {
-    for (const { keyspace, key, shards } of await this.io.catalog.conflicts()) {
-      this.#found({
-        kind: 'conflict',
-        shard: shards.join(', '),
-        keyspace,
-        key,
-        message: `the key '${key}' has rows on each of them, since before there was the cluster.`,
-        remedy: 'Say which are right: db.$cluster.resolveConflicts({ ... }).',
-      });
-    }
   }
 
   async #digests(names: readonly string[]): Promise<void> {
@@ -171,19 +135,7 @@ class Verifier {
     }
   }
 
-  #keyed(schema: ShardSchema): KeyedTable[] {
-    const placed = placements(this.spec, schema);
-    return [...schema.tables].flatMap(([folded, info]): KeyedTable[] => {
-      const placement = placed.get(folded);
-      if (placement?.kind !== 'sharded') return [];
-      const [carried] = carriedTables([info], () => placement.key.name);
-      return [
-        { name: info.name, key: placement.key.name, keyspace: placement.keyspace, carried: carried as CarriedTable },
-      ];
-    });
-  }
-
-  async #table(shard: string, table: KeyedTable): Promise<Misplaced[]> {
+  async #table(shard: string, table: KeyTable): Promise<Misplaced[]> {
     const key = name(table.key);
     const [[row] = []] = await this.io.run(shard, [
       bound(sql`select count(*) as n, count(*) - count(${key}) as nulls from ${name(table.name)}`),
@@ -236,9 +188,9 @@ class Verifier {
     }
   }
 
-  #tablesOf(schemas: ReadonlyMap<string, ShardSchema>, shard: string, keyspace: string): KeyedTable[] {
+  #tablesOf(schemas: ReadonlyMap<string, ShardSchema>, shard: string, keyspace: string): KeyTable[] {
     const schema = schemas.get(shard);
-    return schema ? this.#keyed(schema).filter((table) => table.keyspace === keyspace) : [];
+    return schema ? keyTablesOf(this.spec, schema).filter((table) => table.keyspace === keyspace) : [];
   }
 
   async #records(shard: string, keyspace: string, schemas: ReadonlyMap<string, ShardSchema>): Promise<void> {

@@ -63,7 +63,7 @@ export function expression(depth: number): fc.Arbitrary<Expression> {
     const cases: fc.Arbitrary<Expression> = fc.record({
       type: fc.constant('case'),
       when: condition(depth - 1),
-      // biome-ignore lint/suspicious/noThenProperty: never awaited, and it is the word of SQL.
+      // biome-ignore lint/suspicious/noThenProperty: the part of CASE WHEN that SQL calls THEN; the object is never awaited.
       then: inner,
       otherwise: inner,
     });

@@ -61,7 +61,7 @@ async function seed(list: readonly City[]): Promise<void> {
 const seconds = (from: number): number => (Date.now() - from) / 1000;
 
 describe.each([
-  ['coordinator', 80],
+  ['coordinator', 30],
   ['first D1', 12],
 ] as const)('10,000 cities in two databases, the catalog in the %s', (place, most) => {
   let fleet: Fleet;

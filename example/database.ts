@@ -1,23 +1,12 @@
-import * as schema from '../schema';
-import { type ShardedConfig, shardedDrizzle } from '../src';
+import sharding from '../sharded.config';
+import { bindSharding, type ShardedConfig, shardedDrizzle } from '../src';
 import type { Bindings } from './bindings';
 
 type Options = Pick<ShardedConfig, 'onQuery' | 'rehearseWrites'>;
 
 /** The three databases as one. Everything below this line of the example is ordinary Drizzle. */
 export function openDatabase(env: Bindings, options: Options = {}) {
-  return shardedDrizzle({
-    schema,
-    shards: { 'db-east': env.DB_EAST, 'db-west': env.DB_WEST, 'db-central': env.DB_CENTRAL },
-    tables: {
-      // users and cities need no rule: their primary key is the shard key.
-      visits: { key: 'userId' },
-      countries: { replicated: true },
-    },
-    kv: env.KV,
-    coordinator: env.SHARD_COORDINATOR,
-    ...options,
-  });
+  return shardedDrizzle({ ...bindSharding(sharding, env), ...options });
 }
 
 export type Database = ReturnType<typeof openDatabase>;

@@ -3,6 +3,7 @@ export type { ConflictRule, ConflictRules } from './adoption/decide';
 export type { AdoptionIssue, AdoptionPlan, SharedIds } from './adoption/plan';
 export type { ResolvedRows, ResolveReport } from './adoption/resolve';
 export type { AdoptionConflict } from './catalog/adoptions';
+export { CATALOG_PATH, type CatalogEndpointOptions, catalogEndpoint } from './catalog/catalog-endpoint';
 export type { Job, JobKind, JobOptions, JobState, JobStep, Move } from './catalog/journal';
 export type { ClusterApi, ShardStatus } from './cluster-api';
 export type { Limits, QueryEvent, ShardedConfig, ShardLocation, TableRule, TableRules } from './config';
@@ -63,6 +64,7 @@ export {
   type SqlText,
   shardedDrizzle,
 } from './sharded-drizzle';
+export { bindSharding, defineSharding, type Sharding, type ShardingEnv } from './sharding';
 export { CHANNELS, type MoveEvent, type RetryEvent, type RouteEvent } from './telemetry/channels';
 export type { ShardTelemetry, TelemetrySnapshot } from './telemetry/counters';
 export type { LatencySnapshot } from './telemetry/histogram';

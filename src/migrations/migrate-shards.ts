@@ -18,6 +18,10 @@ export interface MigrateOptions<TShard extends string = string> {
   canary?: NoInfer<TShard>;
   /** Only looks what each shard lacks. */
   dryRun?: boolean;
+  /** Told what each shard lacks, before the first one is changed, and waited for. When it throws, nothing was changed. */
+  onPlan?: (report: MigrationReport<TShard>) => Promise<void> | void;
+  /** Told of each shard when it is begun. */
+  onBegin?: (shard: TShard) => void;
   /** Told of each shard when it is through. */
   onProgress?: (shard: ShardMigration<TShard>) => void;
 }
@@ -72,7 +76,9 @@ class Run<TShard extends string> {
     await schemaShards(this.cluster);
     const hold = await MigrationHold.take(resolver.catalog, moveTimeoutMs);
     try {
-      return await this.#apply(await this.#plan(), hold);
+      const plans = await this.#plan();
+      await this.options.onPlan?.({ shards: plans.map((plan) => beginOf<TShard>(plan)) });
+      return await this.#apply(plans, hold);
     } finally {
       // Also when it failed: some shards may have changed.
       planner.forget();
@@ -99,9 +105,10 @@ class Run<TShard extends string> {
   }
 
   async #apply(plans: readonly ShardPlan[], hold: MigrationHold): Promise<MigrationReport<TShard>> {
-    const { concurrency, onProgress } = this.options;
+    const { concurrency, onBegin, onProgress } = this.options;
     const results = new Map(plans.map((plan) => [plan.shard, beginOf<TShard>(plan)]));
     const each = async (plan: ShardPlan) => {
+      onBegin?.(plan.shard as TShard);
       const result = { ...(results.get(plan.shard) as ShardMigration<TShard>), ...(await this.#applyTo(plan, hold)) };
       results.set(plan.shard, result);
       onProgress?.(result);

@@ -1,0 +1,121 @@
+import { MigrationFailedError, type MigrationReport, type ShardMigration } from '../../migrations/errors';
+import { type MigrateOptions, migrateShards } from '../../migrations/migrate-shards';
+import { inTurns } from '../../migrations/shards';
+import type { CliCommand, Context, Options, Outcome } from '../command';
+import type { Fleet, RestorePoint } from '../fleet/fleet';
+import { isOn, text, wholeNumber } from '../options';
+import type { Output } from '../output/output';
+import { type ShardList, shardList } from '../output/shard-list';
+
+export const migrate: CliCommand = {
+  name: 'migrate',
+  summary: 'Bring every shard to the newest migration.',
+  detail: `All shards are looked at first; nothing is begun while one of them is ahead, was edited, or has drifted. Then the
+canary gets what it lacks, then the others. What one shard lacks is one transaction. It stops at the first failure,
+and goes on from there when it is run again. No rows are moved meanwhile.`,
+  options: [
+    ['--canary <shard>', 'the shard that goes first, alone (the first one)'],
+    ['--no-drift', 'do not compare the tables with what the migrations give'],
+    ['--no-bookmarks', 'with --remote: do not ask for Time Travel bookmarks'],
+  ],
+  examples: [
+    ['migrate --dry-run', 'what each shard lacks, and what would be in the way'],
+    ['migrate', 'the databases of wrangler dev'],
+    ['migrate --remote --env production --canary db-west', "Cloudflare's, db-west first"],
+  ],
+  changes: true,
+  run: runMigrate,
+};
+
+async function runMigrate({ project, fleet: openFleet, options, out }: Context): Promise<Outcome> {
+  const migrations = (await project()).migrations();
+  const fleet = await openFleet();
+  const settings = settingsOf(options);
+  if (isOn(options, 'dryRun')) {
+    const looked = await migrateShards(fleet.db, migrations, { ...settings, dryRun: true });
+    showPlan(out, looked);
+    return { result: looked };
+  }
+  let list: ShardList | undefined;
+  let restore: Record<string, RestorePoint> = {};
+  try {
+    const report = await migrateShards(fleet.db, migrations, {
+      ...settings,
+      onPlan: async (plan) => {
+        showPlan(out, plan);
+        const behind = plan.shards.filter(({ pending }) => pending.length > 0).map(({ shard }) => shard);
+        if (options.bookmarks !== false) restore = await restorePoints(fleet, behind, settings.concurrency);
+        showRestorePoints(out, restore);
+        list = shardList(out, behind);
+      },
+      onBegin: (shard) => list?.begin(shard),
+      onProgress: (shard) => tell(list, shard),
+    });
+    await list?.close();
+    return { result: { ...report, restore } };
+  } catch (error) {
+    await list?.close();
+    if (error instanceof MigrationFailedError) showEnd(out, error.report);
+    throw error;
+  }
+}
+
+function settingsOf(options: Options): Pick<MigrateOptions, 'canary'> & { concurrency: number } {
+  const canary = text(options, 'canary');
+  return { concurrency: wholeNumber(options, 'concurrency') ?? 6, ...(canary === undefined ? {} : { canary }) };
+}
+
+/** Where each of these databases is now, so that it can be brought back; only Cloudflare's can. */
+async function restorePoints(
+  fleet: Fleet,
+  shards: readonly string[],
+  concurrency: number,
+): Promise<Record<string, RestorePoint>> {
+  const found: Record<string, RestorePoint> = {};
+  await inTurns(shards, concurrency, async (shard) => {
+    const point = await fleet.restorePoint?.(shard);
+    if (point) found[shard] = point;
+    return true;
+  });
+  return found;
+}
+
+function showRestorePoints(out: Output, points: Readonly<Record<string, RestorePoint>>): void {
+  const all = Object.values(points);
+  if (all.length === 0) return;
+  out.line('To bring a database back to what it is now (its rows as well):');
+  for (const { command } of all) out.line(`  ${command}`);
+}
+
+function showPlan(out: Output, { shards }: MigrationReport): void {
+  const behind = shards.filter(({ pending }) => pending.length > 0);
+  if (behind.length === 0) {
+    out.line(`${shards.length} shards, and all have the newest migration.`);
+    return;
+  }
+  out.line(`${behind.length} of ${shards.length} shards lack migrations:`);
+  // Most often all lack the same.
+  const groups = Map.groupBy(behind, ({ pending }) => pending.join(', '));
+  for (const [pending, group] of groups) out.line(`  ${pending}  on ${namesOf(group)}`);
+}
+
+const MAX_NAMES = 8;
+
+function namesOf(shards: readonly ShardMigration[]): string {
+  const names = shards.slice(0, MAX_NAMES).map(({ shard }) => shard);
+  const more = shards.length - names.length;
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function tell(list: ShardList | undefined, { shard, state, applied, error }: ShardMigration): void {
+  if (state === 'failed') list?.failed(shard, error?.message ?? 'failed');
+  else list?.done(shard, applied.join(', '));
+}
+
+function showEnd(out: Output, { shards }: MigrationReport): void {
+  out.line();
+  out.table(
+    ['shard', 'state', 'applied', 'lacks'],
+    shards.map(({ shard, state, applied, pending }) => [shard, state, applied.join(', '), pending.join(', ')]),
+  );
+}

@@ -1,0 +1,61 @@
+import type { Context, Options } from './command';
+import { UsageError } from './errors';
+import { type Fleet, fleetOf, type Place } from './fleet/fleet';
+import { openLocal } from './fleet/local';
+import { openRemote } from './fleet/remote';
+import { text, wholeNumber } from './options';
+import type { Output } from './output/output';
+import { Project } from './project/project';
+
+/** A context, and what ends all that it has opened. */
+export function createContext(cwd: string, options: Options, out: Output): Context & { close(): Promise<void> } {
+  let project: Promise<Project> | undefined;
+  let fleet: Promise<Fleet> | undefined;
+  const readProject = () => {
+    project ??= Project.read(cwd, {
+      config: text(options, 'config'),
+      drizzleConfig: text(options, 'drizzleConfig'),
+      sharding: text(options, 'sharding'),
+      env: text(options, 'env'),
+    });
+    return project;
+  };
+  const open = async (): Promise<Fleet> => {
+    const settings = { concurrency: wholeNumber(options, 'concurrency'), waitMs: waitOf(options) };
+    const read = await readProject();
+    const place = await openPlace(read, options);
+    try {
+      return fleetOf(read, place, settings);
+    } catch (error) {
+      await place.close();
+      throw error;
+    }
+  };
+  return {
+    out,
+    cwd,
+    options,
+    project: readProject,
+    fleet: () => {
+      fleet ??= open();
+      return fleet;
+    },
+    close: async () => {
+      await (await fleet?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+function openPlace(project: Project, options: Options): Promise<Place> {
+  if (options.local === true && options.remote === true) {
+    throw new UsageError('--local and --remote are both given.', { remedy: 'Write one of them.' });
+  }
+  if (options.remote === true) return openRemote(project, { url: text(options, 'url') });
+  return openLocal(project, text(options, 'persistTo'));
+}
+
+/** `--wait` is in seconds. */
+function waitOf(options: Options): number | undefined {
+  const seconds = wholeNumber(options, 'wait');
+  return seconds === undefined ? undefined : seconds * 1000;
+}

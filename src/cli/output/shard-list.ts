@@ -1,0 +1,117 @@
+import { Listr, type ListrTaskWrapper } from 'listr2';
+import type { Output } from './output';
+
+/** What happens on the shards, as it happens. */
+export interface ShardList {
+  begin(shard: string): void;
+  /** @param part From 0 to 1. */
+  progress(shard: string, part: number, text: string): void;
+  done(shard: string, text: string): void;
+  failed(shard: string, text: string): void;
+  /** What was not touched by then will not be. */
+  close(): Promise<void>;
+}
+
+const BAR_WIDTH = 20;
+/** More do not fit on a screen. */
+const MAX_LIVE = 40;
+
+export function bar(part: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, part)) * BAR_WIDTH);
+  return `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${String(Math.floor(part * 100)).padStart(3)}%`;
+}
+
+/** A live list with a bar for each shard where a person looks, and elsewhere a line for each that is through. */
+export function shardList(out: Output, shards: readonly string[]): ShardList {
+  if (out.isTerminal && shards.length > 0 && shards.length <= MAX_LIVE) return new LiveList(shards);
+  const width = Math.max(...shards.map((shard) => shard.length), 0);
+  const tell = (state: string, shard: string, text: string) =>
+    out.line(`${state.padEnd(6)}  ${shard.padEnd(width)}  ${text}`.trimEnd());
+  return {
+    begin: () => {},
+    progress: () => {},
+    done: (shard, text) => tell('done', shard, text),
+    failed: (shard, text) => tell('failed', shard, text),
+    close: async () => {},
+  };
+}
+
+type Task = ListrTaskWrapper<unknown, never, never>;
+
+interface Row {
+  task: Task | undefined;
+  isOpen: boolean;
+  readonly ended: Promise<void>;
+  readonly end: (error?: Error) => void;
+}
+
+class LiveList implements ShardList {
+  readonly #rows = new Map<string, Row>();
+  readonly #width: number;
+  readonly #list: Promise<unknown>;
+
+  constructor(shards: readonly string[]) {
+    this.#width = Math.max(...shards.map((shard) => shard.length));
+    for (const shard of shards) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.#rows.set(shard, {
+        task: undefined,
+        isOpen: true,
+        ended: promise,
+        end: (error) => (error ? reject(error) : resolve()),
+      });
+    }
+    const tasks = [...this.#rows].map(([shard, row]) => ({
+      title: this.#title(shard, bar(0), ''),
+      task: async (_: unknown, task: unknown) => {
+        row.task = task as Task;
+        await row.ended;
+      },
+    }));
+    const options = {
+      concurrent: true,
+      exitOnError: false,
+      rendererOptions: { collapseErrors: true, showErrorMessage: false },
+    };
+    this.#list = new Listr(tasks, options).run();
+  }
+
+  begin(shard: string): void {
+    this.progress(shard, 0, 'running');
+  }
+
+  progress(shard: string, part: number, text: string): void {
+    const task = this.#rows.get(shard)?.task;
+    if (task) task.title = this.#title(shard, bar(part), text);
+  }
+
+  done(shard: string, text: string): void {
+    this.progress(shard, 1, text);
+    this.#end(shard);
+  }
+
+  failed(shard: string, text: string): void {
+    this.progress(shard, 0, text);
+    this.#end(shard, new Error(text));
+  }
+
+  async close(): Promise<void> {
+    for (const [shard, { task, isOpen }] of this.#rows) {
+      if (!isOpen) continue;
+      task?.skip(this.#title(shard, 'untouched'));
+      this.#end(shard);
+    }
+    await this.#list;
+  }
+
+  #end(shard: string, error?: Error): void {
+    const row = this.#rows.get(shard);
+    if (!row) return;
+    row.isOpen = false;
+    row.end(error);
+  }
+
+  #title(shard: string, ...rest: string[]): string {
+    return [shard.padEnd(this.#width), ...rest].filter((part) => part !== '').join('  ');
+  }
+}

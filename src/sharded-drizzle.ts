@@ -134,7 +134,11 @@ const defined = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 
 /** Asks the key's shard itself: what is known of it here may be old. */
-async function ownerOf({ executor }: ReadyCluster, keyspace: string, key: string | number | bigint): Promise<string> {
+export async function ownerOf(
+  { executor }: ReadyCluster,
+  keyspace: string,
+  key: string | number | bigint,
+): Promise<string> {
   const canonical = canonicalKey(key, typeof key === 'string' ? 'text' : 'integer');
   if (typeof canonical !== 'string') {
     throw new ConfigError(`$forKey: ${String(key)} cannot be a shard key.`, {

@@ -1,5 +1,25 @@
 import type { CliCommand } from '../command';
+import { adopt } from './adopt';
+import { drain } from './drain';
+import { generate } from './generate';
 import { migrate } from './migrate';
+import { moves } from './moves';
+import { reassign } from './reassign';
+import { rebalance } from './rebalance';
+import { sql } from './sql';
+import { stats } from './stats';
+import { verify } from './verify';
 
 /** In the order in which the help lists them. */
-export const commands: readonly CliCommand[] = [migrate];
+export const commands: readonly CliCommand[] = [
+  generate,
+  migrate,
+  reassign,
+  rebalance,
+  drain,
+  moves,
+  adopt,
+  verify,
+  stats,
+  sql,
+];

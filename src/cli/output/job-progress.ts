@@ -1,0 +1,62 @@
+import { pause } from '../../execution/retry';
+import type { JobSettings } from '../../moves/job-settings';
+import { type JobStatus, statusOf } from '../../moves/job-status';
+import type { Fleet } from '../fleet/fleet';
+import type { Output } from './output';
+import { bar } from './shard-list';
+
+/** Shows how far a job is: a bar that is written over where a person looks, and elsewhere a line for each tenth. */
+export class JobProgress {
+  #tenth = 0;
+
+  constructor(readonly out: Output) {}
+
+  readonly show = (status: JobStatus): void => {
+    const part = status.totalRows > 0 ? Math.min(1, status.rows / status.totalRows) : 0;
+    if (this.out.isTerminal) {
+      process.stdout.write(`\r\u001b[K${bar(part)}  ${describe(status)}`);
+    } else if (Math.floor(part * 10) > this.#tenth) {
+      this.#tenth = Math.floor(part * 10);
+      this.out.line(`${String(this.#tenth * 10).padStart(3)}%  ${describe(status)}`);
+    }
+  };
+
+  end(): void {
+    if (this.out.isTerminal) process.stdout.write('\r\u001b[K');
+  }
+}
+
+export function describe({ rows, moves, rowsPerSecond, etaSeconds }: JobStatus): string {
+  const left = etaSeconds === undefined ? '' : `, about ${etaSeconds} s left`;
+  return `${rows.toLocaleString('en')} rows in ${moves} moves, ${rowsPerSecond.toLocaleString('en')} a second${left}`;
+}
+
+const POLL_MS = 1000;
+
+/**
+ * Runs a job. Cloudflare's databases are far away from here, so there the coordinator runs it, beside them, and it goes on when
+ * this process is stopped; without a coordinator this process carries every row.
+ */
+export async function runJob<T extends { readonly job?: JobStatus }>(
+  fleet: Fleet,
+  out: Output,
+  start: (settings: JobSettings) => Promise<T>,
+): Promise<T> {
+  const progress = new JobProgress(out);
+  const isFar = fleet.where === 'remote' && fleet.cluster.controlShard === undefined;
+  try {
+    const report = await start({ background: isFar, onProgress: progress.show });
+    return isFar && report.job ? { ...report, job: await follow(fleet, report.job, progress) } : report;
+  } finally {
+    progress.end();
+  }
+}
+
+async function follow({ catalog }: Fleet, job: JobStatus, progress: JobProgress): Promise<JobStatus> {
+  for (let status = job; ; await pause(POLL_MS)) {
+    const found = await catalog.job(job.id);
+    if (found) status = statusOf(found);
+    if (status.state !== 'running') return status;
+    progress.show(status);
+  }
+}

@@ -2,6 +2,7 @@ import type { Logger } from 'drizzle-orm';
 import type { Cache } from 'drizzle-orm/cache/core';
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
 import type { CoordinatorNamespace } from './catalog/coordinator-client';
+import type { MigrationBundle } from './migrations/bundle';
 import type { HintNamespace } from './placement/hint-store';
 import type { Region } from './placement/regions';
 import type { Strategy } from './placement/strategies';
@@ -135,6 +136,13 @@ export interface ShardedConfig<
    */
   rehearseWrites?: boolean;
   limits?: Limits;
+  /** The migrations that this code was written for: the bundle that `migrateShards` takes. For `schemaCheck`. */
+  migrations?: MigrationBundle;
+  /**
+   * Refuse a shard that lacks the newest of `migrations`, with a `SchemaBehindError` before anything is run there, instead of
+   * failing in the midst of a query. Default false. Each isolate asks each shard once, in the round trip of its first statement.
+   */
+  schemaCheck?: boolean;
   /** Called after each statement. Keep it cheap; it may not throw. */
   onQuery?: (event: QueryEvent) => void;
   /** As for `drizzle()`: column names derived from property names. */

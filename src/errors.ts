@@ -41,6 +41,17 @@ export class ConfigError extends ShardedDrizzleError {
   }
 }
 
+/** A shard lacks a migration that this code was written for; nothing was run there. Only with `schemaCheck`. */
+export class SchemaBehindError extends ShardedDrizzleError {
+  constructor(shard: string, tag: string, details?: ErrorDetails) {
+    super('SCHEMA_BEHIND', `The shard ${shard} lacks the migration ${tag}, which this code expects.`, {
+      shard,
+      remedy: 'Bring the shards to it before this code is deployed: npx sharded-drizzle migrate --remote',
+      ...details,
+    });
+  }
+}
+
 /** The statement is not well-formed SQL as far as this package reads it. */
 export class SqlSyntaxError extends ShardedDrizzleError {
   constructor(message: string, details?: ErrorDetails) {

@@ -18,6 +18,7 @@ export {
   MoveInProgressError,
   MoveRefusedError,
   PartialWriteError,
+  SchemaBehindError,
   ShardedDrizzleError,
   ShardIdentityError,
   ShardKeyChangeError,

@@ -20,6 +20,7 @@ import { Numbers } from './numbers';
 import { Planner } from './planner';
 import { withRetries } from './retry';
 import { type Cluster, Executor } from './run';
+import { schemaCheckOf } from './schema-check';
 import { type SessionStart, ShardSessions } from './session';
 import { ShardSet } from './shard-set';
 
@@ -63,6 +64,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     verified: new Set<string>(),
     primaries: databases,
     noting: state.noting,
+    schema: schemaCheckOf(config, state.current),
     learn: (demand: Demand, row: GuardRow) => state.learn(demand, row),
   };
   const shards = new ShardSet(databases, options);

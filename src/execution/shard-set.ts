@@ -7,6 +7,7 @@ import type { Telemetry } from '../telemetry/counters';
 import { noteRetry } from './observe';
 import { onceStatements } from './once';
 import { outcomeOf, type RetryListener, withRetries } from './retry';
+import type { SchemaCheck } from './schema-check';
 
 /** What is needed of a D1 database, or of a session of one. */
 export type ShardClient = Pick<D1Database, 'prepare' | 'batch'>;
@@ -47,6 +48,8 @@ export interface ShardSetOptions {
   readonly verified: Set<string>;
   /** Shards on which keys are being listed for a move, as far as this isolate has met it. */
   readonly noting: { has(shard: string): boolean; add(shard: string): void };
+  /** Refuses shards that lack migrations; undefined where nobody has asked for that. */
+  readonly schema: SchemaCheck | undefined;
   /** Told of what a guard said of its shard. */
   readonly learn: (demand: Demand, row: GuardRow) => void;
 }
@@ -151,7 +154,12 @@ export class ShardSet {
     const sql = statements[0]?.sql ?? '';
     const isOnce = purpose.write && this.options.exactlyOnce;
     const once = isOnce ? onceStatements(demand.once ?? newName(), statements) : undefined;
-    const before = demand.notes ? [guardStatement(demand), noteStatement(demand.own)] : [guardStatement(demand)];
+    const check = purpose.tables.length > 0 ? this.options.schema?.statementFor(shard) : undefined;
+    const before = [
+      guardStatement(demand),
+      ...(check ? [check] : []),
+      ...(demand.notes ? [noteStatement(demand.own)] : []),
+    ];
     const batch = [...before, ...(once?.statements ?? statements)];
     let tries = 0;
     const results = await this.on(shard, sql, { ...purpose, repeatable: isOnce }, async (client) => {
@@ -165,13 +173,16 @@ export class ShardSet {
           once &&
           (once.isApplied(error) || (signal && tries > 1)) &&
           (await once.answers(this.options.primaries.get(shard) ?? client, shard, purpose.tables));
-        if (applied) return demand.notes ? applied.toSpliced(1, 0, applied[1] as D1Result) : applied;
-        throw signal ? refusalOf(demand, signal, error) : error;
+        if (applied) return [...before.slice(1).map(() => applied[0] as D1Result), ...applied];
+        throw signal
+          ? refusalOf(demand, signal, error)
+          : (check && this.options.schema?.errorOf(shard, error)) || error;
       }
     });
     const guard = (results[0] as D1Result<GuardRow>).results[0] as GuardRow;
     this.options.learn(demand, guard);
     this.options.verified.add(shard);
+    if (check) this.options.schema?.passed(shard);
     const own = results.slice(before.length);
     return { ...guard, results: once ? once.pick(own) : own };
   }

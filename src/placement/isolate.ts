@@ -27,6 +27,9 @@ export class IsolateState {
   /** The tables of each shard, as claims found them. */
   readonly tables = new Map<string, string | null>();
 
+  /** Shards that are known to have a migration, as `migration shard`. */
+  readonly current = new Set<string>();
+
   /** Shards on which keys are being listed for a move. */
   readonly noting = new NotingShards();
 
@@ -53,6 +56,7 @@ export class IsolateState {
     this.versions = new Map();
     this.announced = false;
     this.adopting = false;
+    this.current.clear();
     for (const { value } of this.#remembered) value.forget();
   }
 

@@ -51,5 +51,5 @@ export const foldersOf = (files: Files = FILES): Record<string, string> =>
     }),
   );
 
-export const open = ({ config }: Pick<Isolate, 'config'>, options: Partial<Pick<ShardedConfig, 'moveTimeout'>> = {}) =>
+export const open = ({ config }: Pick<Isolate, 'config'>, options: Partial<ShardedConfig> = {}) =>
   shardedDrizzle({ ...config, schema, tables: { countries: { replicated: true } }, moveTimeout: 5000, ...options });

@@ -6,6 +6,7 @@ import type { Move } from './catalog/journal';
 import type { ReadyCluster } from './execution/cluster';
 import { type ClusterStats, clusterStats } from './execution/stats';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
+import type { MigrationBundle } from './migrations/bundle';
 import { rememberCluster } from './migrations/cluster-of';
 import { type SchemaVersion, schemaVersion } from './migrations/schema-version';
 import { ClusterMoves } from './moves/cluster-moves';
@@ -46,11 +47,12 @@ export interface ClusterApi<TShard extends string = string> {
   /**
    * The last migration of Drizzle that each shard has applied, and whether all have applied the same ones.
    *
+   * @param bundle Names the migrations of a ledger of Drizzle 0.45, which has only their times.
    * @example
    * const { same, shards } = await db.$cluster.schemaVersion();
-   * @throws MissingShardError, ShardQueryError when a shard does not answer.
+   * @throws MissingShardError, ShardQueryError when a shard does not answer; ConfigError when the bundle cannot be read.
    */
-  schemaVersion(): Promise<SchemaVersion<TShard>>;
+  schemaVersion(bundle?: MigrationBundle): Promise<SchemaVersion<TShard>>;
   /**
    * Moves every row of a key, in all tables of its keyspace, to another shard while it is in use. Reads never wait; writes to
    * the key wait while its rows are copied. Without an error all rows are there; with one, all are where they were.
@@ -164,7 +166,7 @@ export function clusterApi<TShard extends string>(cluster: ReadyCluster): Cluste
   const api: ClusterApi<TShard> = {
     shards: () => shardsOf<TShard>(cluster),
     stats: () => clusterStats(cluster.executor),
-    schemaVersion: () => schemaVersion<TShard>(cluster),
+    schemaVersion: (bundle) => schemaVersion<TShard>(cluster, bundle),
     reassign,
     reassignShard: reassign,
     moveSlots: (slots, to, { keyspace = DEFAULT_KEYSPACE, ...settings } = {}) =>

@@ -49,7 +49,19 @@ export {
   type Obstacle,
   type ShardMigration,
 } from './migrations/errors';
+export { type Inspection, type InspectOptions, inspectShards, type ShardInspection } from './migrations/inspect-shards';
 export { type MigrateOptions, migrateShards } from './migrations/migrate-shards';
+export { compareSchemas, type SchemaDifference } from './migrations/schema/compare';
+export { describeSchema } from './migrations/schema/describe';
+export { type ExpectedSchemaOptions, expectedSchema, type SchemaAfter } from './migrations/schema/expected';
+export type {
+  Schema,
+  SchemaColumn,
+  SchemaForeignKey,
+  SchemaIndex,
+  SchemaTable,
+  SchemaText,
+} from './migrations/schema/schema';
 export type { SchemaVersion, ShardSchemaVersion } from './migrations/schema-version';
 export type { MovePlan } from './moves/estimate';
 export type { JobReport, JobSettings, RebalanceSettings } from './moves/job-settings';

@@ -1,3 +1,4 @@
+import { ConfigError } from '../errors';
 import type { ReadyCluster } from '../execution/cluster';
 
 const clusters = new WeakMap<object, ReadyCluster>();
@@ -7,4 +8,9 @@ export function rememberCluster(api: object, cluster: ReadyCluster): void {
   clusters.set(api, cluster);
 }
 
-export const clusterOf = (api: object): ReadyCluster | undefined => clusters.get(api);
+/** @throws ConfigError when it is no database of this package. */
+export function readyCluster(db: { readonly $cluster: object }, caller: string): ReadyCluster {
+  const cluster = clusters.get(db.$cluster);
+  if (!cluster) throw new ConfigError(`${caller} needs the database that shardedDrizzle() has made.`);
+  return cluster;
+}

@@ -1,4 +1,5 @@
 import { type ErrorDetails, ShardedDrizzleError } from '../errors';
+import type { SchemaDifference } from './schema/compare';
 
 /** Why nothing was applied, with what to do about it. */
 export interface Obstacle {
@@ -8,11 +9,14 @@ export interface Obstacle {
    * - `gap`: the shard lacks a migration that is older than one which it has
    * - `format`: its ledger is one of Drizzle 1.0, and the folder is one of 0.45
    * - `rows`: the file inserts rows, which would be on every shard
+   * - `drift`: the shard's schema is not the one that its migrations give
    */
-  readonly kind: 'ahead' | 'edited' | 'gap' | 'format' | 'rows';
+  readonly kind: 'ahead' | 'edited' | 'gap' | 'format' | 'rows' | 'drift';
   readonly message: string;
   readonly shard?: string;
   readonly tag?: string;
+  /** Of `drift`: everything that differs. */
+  readonly differences?: readonly SchemaDifference[];
 }
 
 /** What became of one shard. */

@@ -46,29 +46,42 @@ export const ledgerIs = ({ fingerprint }: Ledger): BoundStatement => ({
 
 export const isLedgerChanged = (error: unknown): boolean => messageOf(error).includes(CHANGED);
 
+/** What a shard has applied, and what statements that were asked along with it have answered. */
+export interface Answered {
+  readonly ledger: Ledger;
+  readonly also: readonly Row[][];
+}
+
 /**
  * The migrations that a shard has applied, as Drizzle 0.45 or 1.0 has noted them. Without the table: none.
  *
  * @throws ShardQueryError when it does not answer.
  */
-export async function ledgerOf(run: RunOnShard, shard: string): Promise<Ledger> {
+export const ledgerOf = async (run: RunOnShard, shard: string): Promise<Ledger> =>
+  (await ledgerAnd(run, shard, [])).ledger;
+
+/** The same with other reads in the same batch. */
+export async function ledgerAnd(run: RunOnShard, shard: string, also: readonly BoundStatement[]): Promise<Answered> {
   try {
-    const [columns = [], rows = [], [last] = []] = await run(shard, READ);
-    return {
-      layout: columns.some(({ name }) => name === 'name') ? 'names' : 'plain',
-      entries: rows.map((row) => ({
-        rowid: Number(row.row_id),
-        hash: String(row.hash),
-        when: Number(row.created_at),
-        name: typeof row.name === 'string' ? row.name : null,
-      })),
-      fingerprint: String(last?.fingerprint ?? ''),
-    };
+    const results = await run(shard, [...READ, ...also]);
+    return { ledger: ledgerFrom(results), also: results.slice(READ.length) };
   } catch (error) {
-    if (messageOf(error).includes(`no such table: ${LEDGER}`)) return NONE;
-    throw error;
+    if (!messageOf(error).includes(`no such table: ${LEDGER}`)) throw error;
+    // It has taken the others along.
+    return { ledger: NONE, also: also.length > 0 ? await run(shard, also) : [] };
   }
 }
+
+const ledgerFrom = ([columns = [], rows = [], last = []]: readonly Row[][]): Ledger => ({
+  layout: columns.some(({ name }) => name === 'name') ? 'names' : 'plain',
+  entries: rows.map((row) => ({
+    rowid: Number(row.row_id),
+    hash: String(row.hash),
+    when: Number(row.created_at),
+    name: typeof row.name === 'string' ? row.name : null,
+  })),
+  fingerprint: String(last[0]?.fingerprint ?? ''),
+});
 
 const NONE: Ledger = { layout: 'missing', entries: [], fingerprint: '' };
 

@@ -1,14 +1,16 @@
 import type { ClusterApi } from '../cluster-api';
-import { ConfigError } from '../errors';
 import type { ReadyCluster } from '../execution/cluster';
 import { type MigrationBundle, readMigrations } from './bundle';
-import { clusterOf } from './cluster-of';
+import { readyCluster } from './cluster-of';
 import { MigrationFailedError, MigrationRefusedError, type MigrationReport, type ShardMigration } from './errors';
+import { type HashedFolder, withHashes } from './hashed';
 import { MigrationHold } from './hold';
 import { isLedgerChanged, ledgerOf, type RunOnShard } from './ledger';
-import { type HashedFolder, planMigrations, type ShardPlan, withHashes } from './plan';
-import { insertedRows } from './rows';
-import { inTurns, ledgersOf, runOnShards, schemaShards } from './shards';
+import { atATime, canaryFirst } from './options';
+import { planMigrations, type ShardPlan } from './plan';
+import { obstaclesOf, preflight } from './preflight';
+import type { SchemaAfter } from './schema/expected';
+import { inTurns, type Reading, readingOf, runOnShards, schemaShards } from './shards';
 import { shardBatch } from './statements';
 
 export interface MigrateOptions<TShard extends string = string> {
@@ -16,8 +18,13 @@ export interface MigrateOptions<TShard extends string = string> {
   concurrency?: number;
   /** The shard that goes first, alone. Default: the first one. */
   canary?: NoInfer<TShard>;
-  /** Only looks what each shard lacks. */
+  /** Only looks what each shard lacks; it also makes no cluster where there is none. */
   dryRun?: boolean;
+  /**
+   * Refuses to begin where a shard's schema is not the one that its migrations give: see {@link expectedSchema}, which tries
+   * them on an empty database. Default: schemas are not looked at.
+   */
+  expected?: SchemaAfter;
   /** Told what each shard lacks, before the first one is changed, and waited for. When it throws, nothing was changed. */
   onPlan?: (report: MigrationReport<TShard>) => Promise<void> | void;
   /** Told of each shard when it is begun. */
@@ -44,12 +51,9 @@ export async function migrateShards<TShard extends string>(
   bundle: MigrationBundle,
   options: MigrateOptions<TShard> = {},
 ): Promise<MigrationReport<TShard>> {
-  const cluster = clusterOf(db.$cluster);
-  if (!cluster) throw new ConfigError('migrateShards needs the database that shardedDrizzle() has made.');
-  const { concurrency = 6, dryRun = false } = options;
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new ConfigError(`concurrency is ${concurrency}.`, { remedy: 'Write a whole number above 0.' });
-  }
+  const cluster = readyCluster(db, 'migrateShards');
+  const { dryRun = false } = options;
+  const concurrency = atATime(options.concurrency);
   const folder = await withHashes(readMigrations(bundle));
   const run = new Run<TShard>(cluster, folder, { ...options, concurrency });
   return dryRun ? run.look() : run.migrate();
@@ -67,7 +71,8 @@ class Run<TShard extends string> {
   }
 
   async look(): Promise<MigrationReport<TShard>> {
-    return { shards: (await this.#plan()).map((plan) => beginOf<TShard>(plan)) };
+    const plans = await this.#plan(await readingOf(this.cluster));
+    return { shards: plans.map((plan) => beginOf<TShard>(plan)) };
   }
 
   async migrate(): Promise<MigrationReport<TShard>> {
@@ -76,7 +81,8 @@ class Run<TShard extends string> {
     await schemaShards(this.cluster);
     const hold = await MigrationHold.take(resolver.catalog, moveTimeoutMs);
     try {
-      const plans = await this.#plan();
+      const names = await schemaShards(this.cluster);
+      const plans = await this.#plan({ names, run: this.#run });
       await this.options.onPlan?.({ shards: plans.map((plan) => beginOf<TShard>(plan)) });
       return await this.#apply(plans, hold);
     } finally {
@@ -87,21 +93,15 @@ class Run<TShard extends string> {
   }
 
   /** Reads all shards before the first one is changed. The canary comes first. */
-  async #plan(): Promise<ShardPlan[]> {
-    const names = await schemaShards(this.cluster);
-    const { canary = names[0] as string, concurrency } = this.options;
-    if (!names.includes(canary)) {
-      throw new ConfigError(`The canary ${canary} is no shard.`, { remedy: `Write one of: ${names.join(', ')}.` });
-    }
-    const order = [canary, ...names.filter((name) => name !== canary)];
-    const plans = planMigrations(this.folder, await ledgersOf(this.#run, order, concurrency));
-    const pending = new Set(plans.flatMap((plan) => plan.pending));
-    const rows = insertedRows(pending, this.cluster.executor.cluster.planner.layout);
-    const obstacles = [...plans.flatMap((plan) => plan.obstacles), ...rows];
+  async #plan({ names, run }: Reading): Promise<readonly ShardPlan[]> {
+    const order = canaryFirst(names, this.options.canary);
+    const { layout } = this.cluster.executor.cluster.planner;
+    const found = await preflight({ names: order, run }, this.folder, layout, this.options);
+    const obstacles = obstaclesOf(found);
     if (obstacles.length > 0) {
       throw new MigrationRefusedError('The migrations were not begun, and nothing was changed:', obstacles);
     }
-    return plans;
+    return found.plans;
   }
 
   async #apply(plans: readonly ShardPlan[], hold: MigrationHold): Promise<MigrationReport<TShard>> {

@@ -1,5 +1,7 @@
 import type { ReadyCluster } from '../execution/cluster';
-import { ledgersOf, runOnShards, schemaShards } from './shards';
+import { type MigrationBundle, readMigrations } from './bundle';
+import { migrationOf, withHashes } from './hashed';
+import { askShards, runOnShards, schemaShards } from './shards';
 
 export interface ShardSchemaVersion<TShard extends string = string> {
   shard: TShard;
@@ -8,7 +10,7 @@ export interface ShardSchemaVersion<TShard extends string = string> {
   /** Of the last one: Unix time in milliseconds, and the SHA-256 of its file. Undefined when it has none. */
   when?: number;
   hash?: string;
-  /** Its folder, where Drizzle 1.0 has noted it. The ledger of 0.45 has no names. */
+  /** Its name, where the bundle knows it, or Drizzle 1.0 has noted it. The ledger of 0.45 has no names. */
   tag?: string;
 }
 
@@ -18,17 +20,23 @@ export interface SchemaVersion<TShard extends string = string> {
   shards: ShardSchemaVersion<TShard>[];
 }
 
-export async function schemaVersion<TShard extends string>(cluster: ReadyCluster): Promise<SchemaVersion<TShard>> {
-  const shards = await schemaShards(cluster);
-  const ledgers = await ledgersOf(runOnShards(cluster), shards, cluster.executor.shards.options.concurrency);
+export async function schemaVersion<TShard extends string>(
+  cluster: ReadyCluster,
+  bundle?: MigrationBundle,
+): Promise<SchemaVersion<TShard>> {
+  const folder = bundle && (await withHashes(readMigrations(bundle)));
+  const names = await schemaShards(cluster);
+  const { concurrency } = cluster.executor.shards.options;
+  const answers = [...(await askShards({ names, run: runOnShards(cluster) }, concurrency))];
   return {
-    same: new Set([...ledgers.values()].map(({ fingerprint }) => fingerprint)).size <= 1,
-    shards: [...ledgers].map(([shard, { entries }]) => {
-      const last = entries.at(-1);
+    same: new Set(answers.map(([, { ledger }]) => ledger.fingerprint)).size <= 1,
+    shards: answers.map(([shard, { ledger }]) => {
+      const last = ledger.entries.at(-1);
+      const tag = last && ((folder && migrationOf(folder, last)?.tag) ?? last.name ?? undefined);
       return {
         shard: shard as TShard,
-        applied: entries.length,
-        ...(last ? { when: last.when, hash: last.hash, ...(last.name === null ? {} : { tag: last.name }) } : {}),
+        applied: ledger.entries.length,
+        ...(last ? { when: last.when, hash: last.hash, ...(tag === undefined ? {} : { tag }) } : {}),
       };
     }),
   };

@@ -1,7 +1,10 @@
-import { MissingShardError } from '../errors';
+import { MissingShardError, ShardIdentityError } from '../errors';
 import type { ReadyCluster } from '../execution/cluster';
 import { demandOf } from '../execution/run';
-import { type Ledger, ledgerOf, type RunOnShard } from './ledger';
+import { Refusal } from '../placement/signals';
+import { identityCheck } from '../placement/system-tables';
+import type { BoundStatement } from '../sql/bound';
+import { type Answered, ledgerAnd, type RunOnShard } from './ledger';
 
 /**
  * The shards that have to have the schema: all but those that have left, also those that do not own anything yet.
@@ -29,20 +32,54 @@ export const runOnShards =
       return results.map((result) => result.results as Record<string, unknown>[]);
     });
 
-/** The ledgers of shards, by their names in the given order. */
-export async function ledgersOf(
-  run: RunOnShard,
-  shards: readonly string[],
+/** Shards, and how to ask them. */
+export interface Reading {
+  readonly names: readonly string[];
+  readonly run: RunOnShard;
+}
+
+/**
+ * The same shards for reading alone: where there is no cluster yet, none is made, and databases that are to join it stay as they
+ * are.
+ *
+ * @throws MissingShardError; `run` throws ShardIdentityError on another database than the one that is meant.
+ */
+export async function readingOf({ executor, databases }: ReadyCluster): Promise<Reading> {
+  const view = await executor.cluster.resolver.catalog.map();
+  const known = view?.map.shards.filter(({ state }) => state !== 'retired').map(({ name }) => name) ?? [];
+  const missing = known.find((name) => !databases.has(name));
+  if (missing !== undefined) throw new MissingShardError(missing);
+  const retired = view?.map.shards.filter(({ state }) => state === 'retired').map(({ name }) => name) ?? [];
+  const joining = [...databases.keys()].filter((name) => ![...known, ...retired].includes(name));
+  // They have not been told who they are.
+  const untold = new Set([...joining, ...(view?.pending.map(({ shard }) => shard) ?? [])]);
+  const run: RunOnShard = async (shard, statements) => {
+    if (!view || untold.has(shard)) return executor.shards.rows(shard, statements);
+    const { cluster } = view.map;
+    try {
+      const check = identityCheck(cluster, shard);
+      const rows = await executor.shards.rowsUnlessRefused(shard, [...check, ...statements], []);
+      return rows.slice(check.length);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.signal.kind !== 'identity') throw error;
+      throw new ShardIdentityError(shard, cluster, error.signal, { cause: error });
+    }
+  };
+  return { names: [...known, ...joining], run };
+}
+
+/** Asks every shard what it has applied, and other things in the same batch; by their names in the given order. */
+export async function askShards(
+  { names, run }: Reading,
   concurrency: number,
-): Promise<Map<string, Ledger>> {
-  const found = new Map<string, Ledger>(
-    shards.map((shard) => [shard, { layout: 'missing', entries: [], fingerprint: '' }]),
-  );
-  await inTurns(shards, concurrency, async (shard) => {
-    found.set(shard, await ledgerOf(run, shard));
+  also: readonly BoundStatement[] = [],
+): Promise<Map<string, Answered>> {
+  const found = new Map<string, Answered>();
+  await inTurns(names, concurrency, async (shard) => {
+    found.set(shard, await ledgerAnd(run, shard, also));
     return true;
   });
-  return found;
+  return new Map(names.map((name) => [name, found.get(name) as Answered]));
 }
 
 /**

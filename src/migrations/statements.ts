@@ -1,11 +1,17 @@
 import type { BoundStatement } from '../sql/bound';
 import { tokenize } from '../sql/tokens';
+import type { HashedFolder } from './hashed';
 import { LEDGER, ledgerIs } from './ledger';
-import type { HashedFolder, ShardPlan } from './plan';
+import type { ShardPlan } from './plan';
 
-/** The statements of a file, as Drizzle splits it, without those that are only a comment: D1 refuses them. */
+/**
+ * The statements of a file, as Drizzle splits it, without those that are only a comment: D1 refuses them. drizzle-kit comments a
+ * whole file out that it wrote for tables that were there, with breakpoints inside the comment.
+ */
 export const statementsOf = (sql: string): string[] =>
-  sql.split('--> statement-breakpoint').filter((text) => tokenize(text).some((token) => token.text !== ';'));
+  isStatement(sql) ? sql.split('--> statement-breakpoint').filter(isStatement) : [];
+
+const isStatement = (text: string): boolean => tokenize(text).some((token) => token.text !== ';');
 
 /** The table as `migrate()` of the same Drizzle makes it. */
 const CREATE = {

@@ -32,7 +32,7 @@ const OURS = [
   'create index by_id on _shard_slots (id)',
 ];
 
-it('reads everything that a database is made of, and nothing that is not the user\'s', async () => {
+it("reads everything that a database is made of, and nothing that is not the user's", async () => {
   await run(plain, [...WHOLE, ...OURS]);
   expect(await describeSchema(plain)).toMatchInlineSnapshot();
 });
@@ -78,23 +78,27 @@ it.each([
   ["DEFAULT (datetime('now'))", '', "users.made: default none here, should be datetime ( 'now' )"],
   ["DEFAULT 'A b'", "DEFAULT 'a b'", "teams.name: default 'a b' here, should be 'A b'"],
   ['COLLATE NOCASE DEFAULT', 'DEFAULT', 'teams.name: collation BINARY here, should be NOCASE'],
-  ['STORED', 'VIRTUAL', 'users.shout: generated as (upper ( email )) virtual here, should be as (upper ( email )) stored'],
+  [
+    'STORED',
+    'VIRTUAL',
+    'users.shout: generated as (upper ( email )) virtual here, should be as (upper ( email )) stored',
+  ],
   ['PRIMARY KEY (b, a)', 'PRIMARY KEY (a, b)', 'kv: primary key (a, b) here, should be (b, a)'],
   ['AUTOINCREMENT', '', 'teams: autoincrement no here, should be yes'],
   ['STRICT, WITHOUT ROWID', 'WITHOUT ROWID', 'kv: strict no here, should be yes'],
   ['STRICT, WITHOUT ROWID', 'STRICT', 'kv: without rowid no here, should be yes'],
   ['age >= 18', 'age > 18', 'users: check (age >= 18) is missing; users: check (age > 18) is not in the migrations'],
-  ['UNIQUE (email, age)', 'UNIQUE (age)', 'users: unique (email, age) is missing; users: unique (age) is not in the migrations'],
+  [
+    'UNIQUE (email, age)',
+    'UNIQUE (age)',
+    'users: unique (email, age) is missing; users: unique (age) is not in the migrations',
+  ],
   [
     'ON DELETE CASCADE',
     'ON DELETE SET NULL',
     'users: foreign key (team) references teams (id) on delete cascade is missing; users: foreign key (team) references teams (id) on delete set null is not in the migrations',
   ],
-  [
-    'team DESC',
-    'team',
-    'index users_team: on users (team) here, should be on users (team desc)',
-  ],
+  ['team DESC', 'team', 'index users_team: on users (team) here, should be on users (team desc)'],
   [
     'COLLATE NOCASE DESC',
     'DESC',
@@ -104,7 +108,10 @@ it.each([
   ["'Now'", "'now'", 'trigger aged: its SQL is another one than in the migrations'],
 ])('%s that is %s', async (should, is, message) => {
   await run(plain, WHOLE);
-  await run(other(), WHOLE.map((sql) => sql.replace(should, is)));
+  await run(
+    other(),
+    WHOLE.map((sql) => sql.replace(should, is)),
+  );
   const differences = compareSchemas(await describeSchema(plain), await describeSchema(other()));
   expect(differences.map((one) => one.message).join('; ')).toBe(message);
 });

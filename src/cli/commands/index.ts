@@ -1,5 +1,6 @@
 import type { CliCommand } from '../command';
 import { adopt } from './adopt';
+import { check } from './check';
 import { drain } from './drain';
 import { generate } from './generate';
 import { migrate } from './migrate';
@@ -8,12 +9,15 @@ import { reassign } from './reassign';
 import { rebalance } from './rebalance';
 import { sql } from './sql';
 import { stats } from './stats';
+import { status } from './status';
 import { verify } from './verify';
 
 /** In the order in which the help lists them. */
 export const commands: readonly CliCommand[] = [
   generate,
   migrate,
+  status,
+  check,
   reassign,
   rebalance,
   drain,

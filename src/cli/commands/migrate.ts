@@ -1,11 +1,12 @@
 import { MigrationFailedError, type MigrationReport, type ShardMigration } from '../../migrations/errors';
-import { type MigrateOptions, migrateShards } from '../../migrations/migrate-shards';
+import { migrateShards } from '../../migrations/migrate-shards';
 import { inTurns } from '../../migrations/shards';
-import type { CliCommand, Context, Options, Outcome } from '../command';
+import type { CliCommand, Context, Outcome } from '../command';
 import type { Fleet, RestorePoint } from '../fleet/fleet';
-import { isOn, text, wholeNumber } from '../options';
+import { isOn, text } from '../options';
 import type { Output } from '../output/output';
 import { type ShardList, shardList } from '../output/shard-list';
+import { migrationsContext, NO_DRIFT } from './migrations-context';
 
 export const migrate: CliCommand = {
   name: 'migrate',
@@ -15,7 +16,7 @@ canary gets what it lacks, then the others. What one shard lacks is one transact
 and goes on from there when it is run again. No rows are moved meanwhile.`,
   options: [
     ['--canary <shard>', 'the shard that goes first, alone (the first one)'],
-    ['--no-drift', 'do not compare the tables with what the migrations give'],
+    NO_DRIFT,
     ['--no-bookmarks', 'with --remote: do not ask for Time Travel bookmarks'],
   ],
   examples: [
@@ -27,10 +28,16 @@ and goes on from there when it is run again. No rows are moved meanwhile.`,
   run: runMigrate,
 };
 
-async function runMigrate({ project, fleet: openFleet, options, out }: Context): Promise<Outcome> {
-  const migrations = (await project()).migrations();
+async function runMigrate(context: Context): Promise<Outcome> {
+  const { fleet: openFleet, options, out } = context;
+  const { migrations, concurrency, expected } = await migrationsContext(context);
   const fleet = await openFleet();
-  const settings = settingsOf(options);
+  const canary = text(options, 'canary');
+  const settings = {
+    concurrency,
+    ...(expected ? { expected } : {}),
+    ...(canary === undefined ? {} : { canary }),
+  };
   if (isOn(options, 'dryRun')) {
     const looked = await migrateShards(fleet.db, migrations, { ...settings, dryRun: true });
     showPlan(out, looked);
@@ -44,7 +51,7 @@ async function runMigrate({ project, fleet: openFleet, options, out }: Context):
       onPlan: async (plan) => {
         showPlan(out, plan);
         const behind = plan.shards.filter(({ pending }) => pending.length > 0).map(({ shard }) => shard);
-        if (options.bookmarks !== false) restore = await restorePoints(fleet, behind, settings.concurrency);
+        if (options.bookmarks !== false) restore = await restorePoints(fleet, behind, concurrency);
         showRestorePoints(out, restore);
         list = shardList(out, behind);
       },
@@ -58,11 +65,6 @@ async function runMigrate({ project, fleet: openFleet, options, out }: Context):
     if (error instanceof MigrationFailedError) showEnd(out, error.report);
     throw error;
   }
-}
-
-function settingsOf(options: Options): Pick<MigrateOptions, 'canary'> & { concurrency: number } {
-  const canary = text(options, 'canary');
-  return { concurrency: wholeNumber(options, 'concurrency') ?? 6, ...(canary === undefined ? {} : { canary }) };
 }
 
 /** Where each of these databases is now, so that it can be brought back; only Cloudflare's can. */

@@ -1,6 +1,6 @@
 import type { Catalog } from '../../catalog/catalog';
 import type { ReadyCluster } from '../../execution/cluster';
-import { clusterOf } from '../../migrations/cluster-of';
+import { readyCluster } from '../../migrations/cluster-of';
 import { type ShardedDatabase, shardedDrizzle } from '../../sharded-drizzle';
 import { bindSharding } from '../../sharding';
 import type { Project } from '../project/project';
@@ -50,7 +50,7 @@ export function fleetOf(project: Project, place: Place, { concurrency, waitMs }:
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(waitMs === undefined ? {} : { moveTimeout: waitMs }),
   });
-  const cluster = clusterOf(db.$cluster) as ReadyCluster;
+  const cluster = readyCluster(db, 'The command line');
   return {
     ...place,
     db: db as Fleet['db'],

@@ -8,6 +8,9 @@ const SHARD_COUNT = 7;
 
 const databases = ['DB_PLAIN', ...Array.from({ length: SHARD_COUNT }, (_, index) => `DB_${index}`)];
 
+/** Tests of what runs in Node: the command line. */
+const COMMAND_LINE = 'test/cli/**/*.test.ts';
+
 /** The 10,000 largest cities: see `test/support/cities.ts`. */
 const cities = cityRows
   .toSorted((a, b) => b.population - a.population || a.id - b.id)
@@ -31,7 +34,7 @@ const withoutMissingSourceMaps = {
  * A test whose name ends in `.v0.test.ts` or `.v1.test.ts` is only for drizzle-orm 0.45 or 1.0, such as one of
  * relational queries, which changed; each configuration leaves out the other's with `exclude`.
  */
-export function workerdTests(project: { name: string; exclude: string[] }): TestProjectInlineConfiguration {
+export function workerdTests({ name, exclude }: { name: string; exclude: string[] }): TestProjectInlineConfiguration {
   return {
     plugins: [
       withoutMissingSourceMaps,
@@ -51,14 +54,21 @@ export function workerdTests(project: { name: string; exclude: string[] }): Test
       }),
     ],
     test: {
-      ...project,
+      name,
       include: ['test/**/*.test.ts'],
+      exclude: [...exclude, COMMAND_LINE],
       setupFiles: ['test/support/setup.ts'],
       // One runtime for all files: starting one for each costs half a second a file. `setup.ts` empties the databases.
       isolate: false,
     },
   };
 }
+
+/** Tests that run in Node itself. */
+export const nodeTests: TestProjectInlineConfiguration = {
+  plugins: [withoutMissingSourceMaps],
+  test: { name: 'node', include: [COMMAND_LINE] },
+};
 
 /** Type tests: checked by tsc, never run. */
 export const typeTests: TestProjectInlineConfiguration = {

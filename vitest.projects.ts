@@ -67,7 +67,8 @@ export function workerdTests({ name, exclude }: { name: string; exclude: string[
 /** Tests that run in Node itself. */
 export const nodeTests: TestProjectInlineConfiguration = {
   plugins: [withoutMissingSourceMaps],
-  test: { name: 'node', include: [COMMAND_LINE] },
+  // Starting Miniflare takes a busy machine several seconds.
+  test: { name: 'node', include: [COMMAND_LINE], testTimeout: 30_000, hookTimeout: 30_000 },
 };
 
 /** Type tests: checked by tsc, never run. */

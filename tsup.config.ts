@@ -1,4 +1,5 @@
 import { defineConfig } from 'tsup';
+import { commandLine } from './tsup.cli.config.ts';
 
 export default defineConfig([
   {
@@ -16,24 +17,5 @@ export default defineConfig([
     sourcemap: true,
     treeshake: true,
   },
-  {
-    entry: { 'cli/main': 'src/cli/main.ts' },
-    // Cloudflare's client has 120 MB when installed, and 26 kB of it are used.
-    noExternal: ['cloudflare'],
-    format: 'esm',
-    target: 'node22',
-    platform: 'node',
-    treeshake: true,
-  },
-  {
-    // Text that the command line hands to workerd, so all of it is in one file.
-    entry: { 'cli/coordinator-worker': 'src/cli/fleet/coordinator-worker.ts' },
-    external: ['cloudflare:workers'],
-    noExternal: [/^(?!cloudflare:)/],
-    format: 'esm',
-    target: 'es2022',
-    platform: 'neutral',
-    splitting: false,
-    treeshake: true,
-  },
+  ...commandLine,
 ]);

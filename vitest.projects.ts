@@ -68,7 +68,13 @@ export function workerdTests({ name, exclude }: { name: string; exclude: string[
 export const nodeTests: TestProjectInlineConfiguration = {
   plugins: [withoutMissingSourceMaps],
   // Starting Miniflare takes a busy machine several seconds.
-  test: { name: 'node', include: [COMMAND_LINE], testTimeout: 30_000, hookTimeout: 30_000 },
+  test: {
+    name: 'node',
+    include: [COMMAND_LINE],
+    globalSetup: ['test/cli/support/build.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
 };
 
 /** Type tests: checked by tsc, never run. */

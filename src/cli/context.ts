@@ -50,7 +50,7 @@ function openPlace(project: Project, options: Options): Promise<Place> {
   if (options.local === true && options.remote === true) {
     throw new UsageError('--local and --remote are both given.', { remedy: 'Write one of them.' });
   }
-  if (options.remote === true) return openRemote(project, { url: text(options, 'url') });
+  if (options.remote === true) return openRemote(project, { url: text(options, 'url'), env: process.env });
   return openLocal(project, text(options, 'persistTo'));
 }
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -17,6 +17,8 @@ export interface Run {
 
 export interface WorkspaceOptions {
   readonly shards: number;
+  /** Ids of the databases, where they are not made up. */
+  readonly ids?: readonly string[];
   /** Whether a Durable Object holds the catalog, or the first D1. Default: the D1. */
   readonly coordinator?: boolean;
   /** Extra lines of wrangler.toml, or of an environment in it. */
@@ -37,8 +39,8 @@ export const FILES: Files = [
   ['0003_email', 'CREATE UNIQUE INDEX `users_email` ON `users` (`email`);'],
 ];
 
-export const nameOf = (index: number): string => `db-${String(index).padStart(2, '0')}`;
-export const idOf = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
+export const nameOf = (index: number): string => `db-${index}`;
+const idOf = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
 
 const SCHEMA = `
 import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
@@ -57,7 +59,7 @@ export class Workspace implements Disposable {
   readonly #running = new Set<ChildProcess>();
 
   constructor(readonly options: WorkspaceOptions) {
-    const { shards, coordinator = false, wrangler = '' } = options;
+    const { shards, coordinator = false, ids = [], wrangler = '' } = options;
     const modules = join(this.folder, 'node_modules');
     mkdirSync(modules);
     for (const name of ['drizzle-orm', 'drizzle-kit', 'wrangler']) {
@@ -66,7 +68,7 @@ export class Workspace implements Disposable {
     this.write('package.json', JSON.stringify({ name: 'user-of-it', type: 'module' }));
     this.write('schema.ts', SCHEMA);
     this.write('drizzle.config.ts', `export default { dialect: 'sqlite', schema: './schema.ts', out: './drizzle' };`);
-    this.write('wrangler.toml', [wranglerToml(shards, coordinator), wrangler].join('\n'));
+    this.write('wrangler.toml', [wranglerToml(shards, coordinator, ids), wrangler].join('\n'));
     this.shard(shards);
   }
 
@@ -94,18 +96,8 @@ export default {
   /** The folder of migrations has these files, and no others. */
   migrations(files: Files): void {
     rmSync(join(this.folder, 'drizzle'), { recursive: true, force: true });
-    const entries = files.map(([tag], idx) => ({ idx, version: '6', when: FIRST + idx * DAY, tag, breakpoints: true }));
-    this.write('drizzle/meta/_journal.json', JSON.stringify({ version: '7', dialect: 'sqlite', entries }));
+    this.write('drizzle/meta/_journal.json', JSON.stringify(journalOf(files)));
     for (const [tag, sql] of files) this.write(`drizzle/${tag}.sql`, sql);
-  }
-
-  /** Another folder with the same files and databases. */
-  copy(): Workspace {
-    const other = new Workspace(this.options);
-    for (const name of readdirSync(this.folder)) {
-      if (name !== 'node_modules') cpSync(join(this.folder, name), join(other.folder, name), { recursive: true });
-    }
-    return other;
   }
 
   /** Starts the command line; `ended` never rejects. */
@@ -151,15 +143,22 @@ export default {
 const FIRST = Date.UTC(2026, 0, 31, 12);
 const DAY = 86_400_000;
 
+/** The journal that drizzle-kit 0.31 keeps of them. */
+export const journalOf = (files: Files) => ({
+  version: '7',
+  dialect: 'sqlite',
+  entries: files.map(([tag], idx) => ({ idx, version: '6', when: FIRST + idx * DAY, tag, breakpoints: true })),
+});
+
 const bindingOf = (index: number): string => `DB_${index}`;
 
-function wranglerToml(shards: number, coordinator: boolean): string {
+function wranglerToml(shards: number, coordinator: boolean, ids: readonly string[]): string {
   const databases = Array.from(
     { length: shards },
     (_, i) => `[[d1_databases]]
 binding = "${bindingOf(i)}"
 database_name = "${nameOf(i)}"
-database_id = "${idOf(i)}"
+database_id = "${ids[i] ?? idOf(i)}"
 `,
   );
   const objects = `[[durable_objects.bindings]]

@@ -1,8 +1,9 @@
 import { ConfigError } from '../../errors';
-import { isOp, isWord, quoteName, tokenize } from '../../sql/tokens';
+import { isOp, isWord, tokenize } from '../../sql/tokens';
 import type { Migration } from '../bundle';
 import { statementsOf } from '../statements';
 import { describeSchema } from './describe';
+import { dropAll } from './drop-all';
 import type { Schema } from './schema';
 
 /** The schema that a database has to have after these migrations; undefined where that cannot be told. */
@@ -57,7 +58,10 @@ class Scratch {
   async #apply(applied: readonly Migration[], names: readonly string[]): Promise<void> {
     const had = this.#applied ?? (await this.#begin());
     const isNext = had.length <= names.length && had.every((name, i) => name === names[i]);
-    if (!isNext) await this.#empty();
+    if (!isNext) {
+      await dropAll(this.d1);
+      this.#applied = [];
+    }
     const from = isNext ? had.length : 0;
     for (const [i, migration] of applied.entries()) {
       if (i < from) continue;
@@ -104,16 +108,6 @@ class Scratch {
     this.#known.set(keyOf([]), empty);
     this.#applied = [];
     return [];
-  }
-
-  async #empty(): Promise<void> {
-    const { tables, views, virtualTables } = await describeSchema(this.d1);
-    const drops = [
-      ...views.map(({ name }) => `drop view ${quoteName(name)}`),
-      ...[...virtualTables, ...tables].map(({ name }) => `drop table ${quoteName(name)}`),
-    ];
-    await this.d1.batch(['pragma defer_foreign_keys = on', ...drops].map((sql) => this.d1.prepare(sql)));
-    this.#applied = [];
   }
 }
 

@@ -1,0 +1,12 @@
+import { quoteName } from '../../sql/tokens';
+import { describeSchema } from './describe';
+
+/** Empties a database that nobody needs. */
+export async function dropAll(d1: Pick<D1Database, 'prepare' | 'batch'>): Promise<void> {
+  const { tables, views, virtualTables } = await describeSchema(d1);
+  const drops = [
+    ...views.map(({ name }) => `drop view ${quoteName(name)}`),
+    ...[...virtualTables, ...tables].map(({ name }) => `drop table ${quoteName(name)}`),
+  ];
+  await d1.batch(['pragma defer_foreign_keys = on', ...drops].map((sql) => d1.prepare(sql)));
+}

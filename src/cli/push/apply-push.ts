@@ -9,7 +9,8 @@ import { inTurns, runOnShards, schemaShards } from '../../migrations/shards';
 import { SCHEMA_TEXT } from '../../moves/schema';
 import { raise } from '../../placement/guard';
 import type { BoundStatement } from '../../sql/bound';
-import { type PushedShard, PushFailedError, PushRefusedError, type PushReport } from './errors';
+import { type PushedShard, PushFailedError, PushRefusedError, type PushReport, refusalOf } from './errors';
+import { groupByStatements } from './group';
 import { type PushPlan, planShard, type ShardPush } from './plan-push';
 
 export interface ApplyPushOptions<TShard extends string = string> {
@@ -37,7 +38,8 @@ export interface ApplyPushOptions<TShard extends string = string> {
  * @example
  * const plan = await planPush({ shards, schema, scratch });
  * await applyPush(plan, { db });
- * @throws PushRefusedError before anything was changed, when data would be lost without `force`, or it cannot be done.
+ * @throws PushRefusedError before anything was changed, when data would be lost without `force`, it cannot be done, or a schema
+ * was changed since it was planned; ShardIdentityError when a binding is another database than its name says.
  * @throws PushFailedError when a shard has refused a statement: it is as it was, and no further one was begun.
  * @throws ConfigError when the plan lacks a shard of the cluster; MoveInProgressError when a move of rows does not end in time.
  */
@@ -45,9 +47,9 @@ export async function applyPush<TShard extends string>(
   plan: PushPlan<TShard>,
   options: ApplyPushOptions<TShard>,
 ): Promise<PushReport<TShard>> {
-  if (plan.shards.some(({ obstacles }) => obstacles.length > 0)) throw new PushRefusedError('obstacles', plan.shards);
-  const isLossy = plan.shards.some(({ dataLoss }) => dataLoss.length > 0);
-  if (isLossy && !options.force) throw new PushRefusedError('dataLoss', plan.shards);
+  const refusal =
+    refusalOf(plan.shards, 'obstacles') ?? (options.force ? undefined : refusalOf(plan.shards, 'dataLoss'));
+  if (refusal) throw refusal;
   const { db, shards } = options;
   if (db) return onCluster(readyCluster(db, 'applyPush'), plan, options);
   if (!shards) throw new ConfigError('applyPush needs `db`, or `shards` where there is no cluster.');
@@ -126,12 +128,30 @@ async function pushAll<TShard extends string>(
       return false;
     }
   };
+  // All of them before the first one is changed: each has to be the database that was planned for.
+  await inTurns(plans, atATime(concurrency), (plan) => isAsPlanned(plan, run));
   const [first, ...others] = plans.filter(({ statements }) => statements.length > 0);
   if (first && (await each(first))) await inTurns(others, atATime(concurrency), each);
   const report = { shards: [...results.values()] };
   if (report.shards.some(({ state }) => state === 'failed')) throw new PushFailedError(report);
   return report;
 }
+
+async function isAsPlanned(plan: ShardPush, run: RunOnShard): Promise<true> {
+  try {
+    await run(plan.shard, [textIs(plan.text)]);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Error && error.message.includes(CHANGED))) throw error;
+    throw new PushRefusedError(
+      `The schema of ${plan.shard} was changed after the push was planned. Nothing was pushed.`,
+      groupByStatements([plan]),
+      { remedy: 'Plan again.', shard: plan.shard, cause: error },
+    );
+  }
+}
+
+const CHANGED = 'SCHEMA_CHANGED';
 
 const beginOf = <TShard extends string>({ shard, statements }: ShardPush<TShard>): PushedShard<TShard> => ({
   shard,
@@ -141,6 +161,6 @@ const beginOf = <TShard extends string>({ shard, statements }: ShardPush<TShard>
 
 /** Fails, and rolls its batch back, unless the schema is the one that was planned for: a batch cannot apply twice. */
 const textIs = (text: string): BoundStatement => ({
-  sql: `select case when ${SCHEMA_TEXT} is not ?1 then ${raise("'SCHEMA_CHANGED since the push was planned'")} end as unchanged`,
+  sql: `select case when ${SCHEMA_TEXT} is not ?1 then ${raise(`'${CHANGED}'`)} end as unchanged`,
   params: [text],
 });

@@ -3,13 +3,19 @@ import { compareSchemas } from '../../migrations/schema/compare';
 import type { Schema, SchemaTable } from '../../migrations/schema/schema';
 import { splitCommas } from '../../sql/reader';
 import { foldName, isOp, quoteName, type Token, tokenize } from '../../sql/tokens';
+import { keepingOf, unspoken } from './keep';
 import { inDropOrder, rebuildStatements, withDependants } from './rebuild';
 import { lacking, type TableChange, tableChange } from './table-change';
 import type { Wanted } from './wanted';
 
 /** A database as it is. */
 export interface Actual {
+  /** What is the schema's business. */
   readonly schema: Schema;
+  /** Tables that are not. */
+  readonly foreign: readonly SchemaTable[];
+  /** The CREATE TABLE of each table, by its folded name. */
+  readonly create: ReadonlyMap<string, string>;
   /** With their SQL as it was written; a rebuilt table loses its own. */
   readonly triggers: readonly { readonly name: string; readonly table: string; readonly sql: string }[];
 }
@@ -22,10 +28,13 @@ export interface Changes {
   readonly dropped: readonly SchemaTable[];
   /** Folded names of those whose rows are set aside and come back. */
   readonly rebuilt: ReadonlySet<string>;
+  /** What is wanted of this database. */
+  readonly wanted: Schema;
 }
 
 /** Pure. */
-export function changesOf({ schema: wanted }: Wanted, { schema }: Actual): Changes {
+export function changesOf({ schema: all }: Wanted, { schema, foreign }: Actual): Changes {
+  const wanted = keepingOf(all, schema);
   const existing = new Map(schema.tables.map((table) => [foldName(table.name), table]));
   const known = new Set(wanted.tables.map(({ name }) => foldName(name)));
   const tables = wanted.tables.flatMap((to) => {
@@ -35,12 +44,13 @@ export function changesOf({ schema: wanted }: Wanted, { schema }: Actual): Chang
   const dropped = schema.tables.filter(({ name }) => !known.has(foldName(name)));
   const changed = tables.filter(({ change }) => change.kind === 'rebuild').map(({ to }) => foldName(to.name));
   const gone = new Set(dropped.map(({ name }) => foldName(name)));
-  const along = withDependants(new Set([...changed, ...gone]), schema.tables);
+  const along = withDependants(new Set([...changed, ...gone]), [...schema.tables, ...foreign]);
   return {
     tables,
     created: wanted.tables.filter(({ name }) => !existing.has(foldName(name))),
     dropped,
     rebuilt: new Set([...along].filter((name) => !gone.has(name))),
+    wanted,
   };
 }
 
@@ -77,11 +87,14 @@ export function statementsOf(
   const isGone = (table: string) => dropped.some(({ name }) => foldName(name) === foldName(table));
   const rebuilds = tables
     .filter(({ to }) => isRebuilt(to.name))
-    .map(({ from, to }) => ({ from, to, create: create(to.name) }));
+    .map(({ from, to, change }) => {
+      const own = change.kind === 'same' ? actual.create.get(foldName(from.name)) : undefined;
+      return { from, to, create: own ?? create(to.name) };
+    });
   const { setAside, restore } = rebuildStatements(rebuilds);
   const away = inDropOrder([...dropped, ...rebuilds.map(({ from }) => from)]);
   const triggers = actual.triggers.filter(({ table }) => isRebuilt(table));
-  const others = compareSchemas({ ...wanted.schema, tables: [] }, { ...actual.schema, tables: [] });
+  const others = compareSchemas({ ...changes.wanted, tables: [] }, { ...actual.schema, tables: [] });
   const of = (object: 'index' | 'view', ...kinds: string[]) =>
     others.filter((one) => one.object === object && kinds.includes(one.kind)).map(({ name }) => name);
   const tableOf = new Map(actual.schema.indexes.map(({ name, table }) => [foldName(name), table]));
@@ -113,7 +126,7 @@ export function statementsOf(
     statements: away.length > 0 ? ['PRAGMA defer_foreign_keys = on', ...statements] : statements,
     warnings: warningsOf(changes),
     dataLoss: lossesOf(changes, rows),
-    obstacles: [...renamesOf(changes), ...unfilledOf(changes, rows)],
+    obstacles: [...renamesOf(changes), ...unfilledOf(changes, rows), ...heldBy(changes, actual.foreign)],
   };
 }
 
@@ -135,7 +148,7 @@ function warningsOf({ tables, rebuilt }: Changes): string[] {
   );
 }
 
-function lossesOf({ tables, dropped }: Changes, rows: ReadonlyMap<string, number>): string[] {
+function lossesOf({ tables, dropped, rebuilt }: Changes, rows: ReadonlyMap<string, number>): string[] {
   const count = (table: string) => `${rows.get(table) ?? 0} rows`;
   return [
     ...dropped.map(({ name }) => `table ${name} with ${count(name)} is not in the schema, and is dropped`),
@@ -149,8 +162,22 @@ function lossesOf({ tables, dropped }: Changes, rows: ReadonlyMap<string, number
         ? retyped(from, to).map((text) => `${text}: values of ${count(from.name)} may become other ones`)
         : [],
     ),
+    ...tables
+      .filter(({ to, change }) => change.kind !== 'same' && rebuilt.has(foldName(to.name)))
+      .flatMap(({ from }) =>
+        unspoken(from).map((what) => `${from.name} loses ${what}, which Drizzle has no words for`),
+      ),
   ];
 }
+
+/** Tables that cannot be made anew along with what they refer to. */
+const heldBy = ({ rebuilt }: Changes, foreign: readonly SchemaTable[]): string[] =>
+  foreign
+    .filter(({ name }) => rebuilt.has(foldName(name)))
+    .map(
+      ({ name }) =>
+        `${name} refers with ON DELETE to a table that has to be rebuilt or dropped, and is not to be touched. Write a migration.`,
+    );
 
 /** Columns whose values SQLite would convert. */
 function retyped(from: SchemaTable, to: SchemaTable): string[] {

@@ -1,4 +1,4 @@
-import { ShardedDrizzleError } from '../../errors';
+import { type ErrorDetails, ShardedDrizzleError } from '../../errors';
 import { groupByStatements, type PushGroup } from './group';
 import type { ShardPush } from './plan-push';
 
@@ -15,21 +15,27 @@ export interface PushReport<TShard extends string = string> {
   shards: PushedShard<TShard>[];
 }
 
-/** The push was not begun, and nothing was changed: it would lose data, or cannot be done. */
+/** The push was not begun, and nothing was changed: it would lose data, cannot be done, or a shard was changed meanwhile. */
 export class PushRefusedError extends ShardedDrizzleError {
-  /** The plans that are in the way, those of shards that are alike as one. */
+  /** The plans that are in the way, with their statements; those of shards that are alike as one. */
   readonly groups: readonly PushGroup[];
 
-  constructor(reason: 'dataLoss' | 'obstacles', plans: readonly ShardPush[]) {
-    const groups = groupByStatements(plans.filter((plan) => plan[reason].length > 0));
-    const lines = groups.flatMap((group) => group[reason].map((line) => `\n- ${group.shards.join(', ')}: ${line}`));
-    const [what, remedy] =
-      reason === 'dataLoss'
-        ? ['Data would be lost', 'Push with `force` if that is meant.']
-        : ['The schema cannot be pushed', 'Nothing was changed.'];
-    super('PUSH_REFUSED', `${what}:${lines.join('')}\n`, { remedy });
+  constructor(message: string, groups: readonly PushGroup[], details?: ErrorDetails) {
+    super('PUSH_REFUSED', message, details);
     this.groups = groups;
   }
+}
+
+/** What speaks against plans, if anything does. */
+export function refusalOf(plans: readonly ShardPush[], reason: 'dataLoss' | 'obstacles'): PushRefusedError | undefined {
+  const groups = groupByStatements(plans.filter((plan) => plan[reason].length > 0));
+  if (groups.length === 0) return undefined;
+  const lines = groups.flatMap((group) => group[reason].map((line) => `\n- ${group.shards.join(', ')}: ${line}`));
+  return reason === 'dataLoss'
+    ? new PushRefusedError(`Nothing was pushed, as data would be lost:${lines.join('')}\n`, groups, {
+        remedy: 'Push with `force` if that is meant.',
+      })
+    : new PushRefusedError(`The schema cannot be pushed, and nothing was changed:${lines.join('')}`, groups);
 }
 
 /** A shard has refused the statements and is as it was; no further shard was begun. `report` says what became of the others. */

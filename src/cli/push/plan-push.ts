@@ -4,7 +4,7 @@ import { describeStatements, schemaFrom } from '../../migrations/schema/describe
 import { inTurns } from '../../migrations/shards';
 import { SCHEMA_TEXT } from '../../moves/schema';
 import type { BoundStatement } from '../../sql/bound';
-import { quoteName } from '../../sql/tokens';
+import { foldName, quoteName } from '../../sql/tokens';
 import { type Actual, changesOf, type ShardStatements, statementsOf, tablesToCount } from './diff';
 import { type Casing, createStatements } from './kit';
 import { type Wanted, wantedSchema } from './wanted';
@@ -86,16 +86,23 @@ const bound = (sql: string): BoundStatement => ({ sql, params: [] });
 
 const READ: readonly BoundStatement[] = [
   bound(`select ${SCHEMA_TEXT} as text`),
-  bound("select name, tbl_name as tbl, sql from sqlite_master where type = 'trigger' order by name"),
+  bound("select type, name, tbl_name as tbl, sql from sqlite_master where type in ('table', 'trigger') order by name"),
   ...describeStatements,
 ];
 
 async function actualOf(read: Read, isOwn: (name: string) => boolean): Promise<Actual & { readonly text: string }> {
-  const [[text] = [], triggers = [], ...description] = await read(READ);
+  const [[text] = [], written = [], ...description] = await read(READ);
+  const ofType = (type: string) => written.filter((row) => row.type === type);
   const schema = schemaFrom(description);
   return {
     text: String(text?.text ?? ''),
-    triggers: triggers.map(({ name, tbl, sql }) => ({ name: String(name), table: String(tbl), sql: String(sql) })),
+    triggers: ofType('trigger').map(({ name, tbl, sql }) => ({
+      name: String(name),
+      table: String(tbl),
+      sql: String(sql),
+    })),
+    create: new Map(ofType('table').map(({ name, sql }) => [foldName(String(name)), String(sql)])),
+    foreign: schema.tables.filter(({ name }) => !isOwn(name)),
     schema: {
       ...schema,
       tables: schema.tables.filter(({ name }) => isOwn(name)),

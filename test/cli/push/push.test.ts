@@ -193,6 +193,29 @@ describe('a table that is rebuilt', () => {
     expect((await push({ users: stricter, posts, adults, log, likes })).shards[0]?.state).toBe('current');
   });
 
+  it('keeps what Drizzle has no words for, unless it is forced to make the table anew', async () => {
+    await onAll(
+      'create table users (id text primary key not null, name text collate nocase) strict',
+      'create unique index users_name on users (name desc)',
+    );
+    const by = (column: typeof users.name) => sql`${column} desc`;
+    const plain = { id: text('id').primaryKey(), name: text('name') };
+    const same = { users: sqliteTable('users', plain, (t) => [uniqueIndex('users_name').on(by(t.name as never))]) };
+    expect((await plan(same)).shards[0]).toMatchObject({ statements: [], dataLoss: [] });
+    const other = { users: sqliteTable('users', { ...plain, name: text('name').notNull() }) };
+    expect((await plan(other)).shards[0]?.dataLoss).toEqual([
+      'users loses STRICT, which Drizzle has no words for',
+      'users loses COLLATE NOCASE of name, which Drizzle has no words for',
+    ]);
+  });
+
+  it('is none where a table that is not to be touched would lose its rows', async () => {
+    await onAll(USERS, 'create table legacy_likes (who text references users (id) on delete cascade)');
+    const other = { users: sqliteTable('users', { id: text('id').primaryKey(), name: text('name').notNull() }) };
+    const { shards } = await plan(other, (name) => !name.startsWith('legacy_'));
+    expect(shards[0]?.obstacles).toEqual([expect.stringContaining('legacy_likes refers with ON DELETE')]);
+  });
+
   it('keeps its rowids, which full-text tables know rows by, and those of a circle of references', async () => {
     const nodes = (isStrict: boolean) =>
       sqliteTable(
@@ -250,8 +273,11 @@ describe('a shard that fails', () => {
   it('is one whose schema has changed since', async () => {
     await onAll(USERS);
     const old = await plan(unique);
-    await run(databases.s0, 'create table other (id integer)');
-    await expect(applyPush(old, { shards: shardsOf() })).rejects.toThrow('SCHEMA_CHANGED');
+    await run(databases.s2, 'create table other (id integer)');
+    await expect(applyPush(old, { shards: shardsOf() })).rejects.toThrow('The schema of s2 was changed after the push');
+    expect(
+      await rowsOf(databases.s0, "select name from sqlite_master where type = 'index' and sql is not null"),
+    ).toEqual([]);
   });
 });
 
@@ -296,8 +322,9 @@ describe('a cluster', () => {
       tables: { users: { key: 'id' }, posts: { key: 'author' } },
     });
     const more = { ...schema, notes: sqliteTable('notes', { id: text('id').primaryKey() }) };
-    await expect(applyPush(await plan(more), { db: swapped })).rejects.toThrow();
+    await expect(applyPush(await plan(more), { db: swapped })).rejects.toMatchObject({ code: 'SHARD_IDENTITY' });
     expect(await rowsOf(s1, "select name from sqlite_master where name = 'notes'")).toEqual([]);
+    expect(await rowsOf(s0, "select name from sqlite_master where name = 'notes'")).toEqual([]);
     const two = await planPush({ shards: { s0, s1 }, schema, scratch: databases.scratch });
     await expect(applyPush(two, { db: db as never })).rejects.toThrow('The plan lacks the shard s2');
   });

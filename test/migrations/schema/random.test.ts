@@ -65,7 +65,7 @@ it('a table that was rebuilt, with its columns in another order, is the same one
       );
       expect(compareSchemas(before, await describeSchema(plain))).toEqual([]);
     }),
-    { seed: 7, numRuns: 60 },
+    { seed: 7, numRuns: 30 },
   );
 });
 
@@ -86,6 +86,6 @@ it('every single change is found', async () => {
       expect(differences.length > 0, JSON.stringify([specs, at, what, other])).toBe(!isSame);
       for (const { name } of differences) expect([`t.c${at}`, 't', `i${at}`]).toContain(name);
     }),
-    { seed: 7, numRuns: 120 },
+    { seed: 7, numRuns: 80 },
   );
 });

@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest';
-import { migrateShards, shardedDrizzle } from '../../src';
+import { inspectShards, migrateShards, shardedDrizzle } from '../../src';
 
 const db = shardedDrizzle({ shards: { east: {} as D1Database, west: {} as D1Database } });
 
@@ -9,6 +9,10 @@ test('shards have their names', () => {
     .items.toHaveProperty('shard')
     .toEqualTypeOf<'east' | 'west'>();
   expectTypeOf(db.$cluster.schemaVersion())
+    .resolves.toHaveProperty('shards')
+    .items.toHaveProperty('shard')
+    .toEqualTypeOf<'east' | 'west'>();
+  expectTypeOf(inspectShards(db, {}))
     .resolves.toHaveProperty('shards')
     .items.toHaveProperty('shard')
     .toEqualTypeOf<'east' | 'west'>();

@@ -93,18 +93,20 @@ export function statementsOf(
     });
   const { setAside, restore } = rebuildStatements(rebuilds);
   const away = inDropOrder([...dropped, ...rebuilds.map(({ from }) => from)]);
-  const triggers = actual.triggers.filter(({ table }) => isRebuilt(table));
   const others = compareSchemas({ ...changes.wanted, tables: [] }, { ...actual.schema, tables: [] });
   const of = (object: 'index' | 'view', ...kinds: string[]) =>
     others.filter((one) => one.object === object && kinds.includes(one.kind)).map(({ name }) => name);
+  // A view takes its triggers along, too.
+  const isChangedView = (view: string) => of('view', 'changed').some((name) => foldName(name) === foldName(view));
+  const triggers = actual.triggers.filter(({ table }) => isRebuilt(table) || isChangedView(table));
   const tableOf = new Map(actual.schema.indexes.map(({ name, table }) => [foldName(name), table]));
   const isAway = (index: string) => [isGone, isRebuilt].some((test) => test(tableOf.get(foldName(index)) ?? ''));
   const fresh = wanted.schema.indexes.filter(({ table }) => isRebuilt(table)).map(({ name }) => name);
   const altered = tables.filter(({ to, change }) => change.kind === 'alter' && !isRebuilt(to.name));
   const statements = [
-    ...of('view', 'extra', 'changed').map((name) => `DROP VIEW ${quoteName(name)}`),
     // Rows that come back are no new ones.
     ...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(name)}`),
+    ...of('view', 'extra', 'changed').map((name) => `DROP VIEW ${quoteName(name)}`),
     ...of('index', 'extra', 'changed')
       .filter((name) => !isAway(name))
       .map((name) => `DROP INDEX ${quoteName(name)}`),

@@ -64,23 +64,26 @@ const hasOwnRowid = ({ withoutRowid, primaryKey, columns }: SchemaTable): boolea
   columns.every(({ name }) => foldName(name) !== 'rowid') &&
   !(primaryKey.length === 1 && columns.some(({ name, type }) => name === primaryKey[0] && type === 'INTEGER'));
 
+/** With deferred foreign keys RESTRICT waits as well: https://www.sqlite.org/pragma.html#pragma_defer_foreign_keys */
+const HARMLESS: ReadonlySet<string> = new Set(['no action', 'restrict']);
+
 /**
- * The tables to rebuild along with some: dropping a table deletes or changes what refers to it with ON DELETE, and RESTRICT
- * forbids it. Only what is set aside as well is safe.
+ * The tables to rebuild along with some: dropping a table deletes or changes what refers to it with ON DELETE. Only what is set
+ * aside as well is safe.
  */
 export function withDependants(names: ReadonlySet<string>, tables: readonly SchemaTable[]): Set<string> {
   const all = new Set(names);
   for (let before = -1; before < all.size; ) {
     before = all.size;
     for (const { name, foreignKeys } of tables) {
-      const acts = foreignKeys.some(({ table, onDelete }) => onDelete !== 'no action' && all.has(foldName(table)));
+      const acts = foreignKeys.some(({ table, onDelete }) => !HARMLESS.has(onDelete) && all.has(foldName(table)));
       if (acts) all.add(foldName(name));
     }
   }
   return all;
 }
 
-/** Those that refer to others come first: RESTRICT forbids the other order, and ON DELETE would act. */
+/** Those that refer to others come first: else ON DELETE would act, and fire the triggers of what is about to go. */
 export function inDropOrder(tables: readonly SchemaTable[]): SchemaTable[] {
   const left = [...tables];
   const order: SchemaTable[] = [];

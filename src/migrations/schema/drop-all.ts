@@ -3,8 +3,10 @@ import { describeSchema } from './describe';
 
 /** Empties a database that nobody needs. */
 export async function dropAll(d1: Pick<D1Database, 'prepare' | 'batch'>): Promise<void> {
-  const { tables, views, virtualTables } = await describeSchema(d1);
+  const { tables, views, triggers, virtualTables } = await describeSchema(d1);
   const drops = [
+    // One that fires may need a table that has gone.
+    ...triggers.map(({ name }) => `drop trigger ${quoteName(name)}`),
     ...views.map(({ name }) => `drop view ${quoteName(name)}`),
     ...[...virtualTables, ...tables].map(({ name }) => `drop table ${quoteName(name)}`),
   ];

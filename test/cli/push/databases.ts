@@ -29,8 +29,8 @@ export async function rowsOf(d1: D1Database, sql: string): Promise<unknown[]> {
 async function empty(d1: D1Database): Promise<void> {
   const { results } = await d1
     .prepare(
-      `select type, name from sqlite_master where type in ('table', 'view') and name not glob 'sqlite_*'
-        and name not glob '_cf_*' order by type = 'table', sql like 'create virtual%' desc`,
+      `select type, name from sqlite_master where type in ('table', 'view', 'trigger') and name not glob 'sqlite_*'
+        and name not glob '_cf_*' order by type = 'table', type = 'view', sql like 'create virtual%' desc`,
     )
     .all<{ type: string; name: string }>();
   const drops = results.map(({ type, name }) => `drop ${type} if exists "${name}"`);

@@ -58,12 +58,28 @@ describe('a plan', () => {
   it('shows shards apart that differ', async () => {
     await push(schema);
     await run(databases.s1, 'drop index posts_author', 'alter table users add age integer');
-    await run(databases.s2, 'drop view adults', 'create view adults as select 1', 'create index extra on users (name)');
+    const insteadOf = 'create trigger renamed instead of delete on adults begin select 1; end';
+    await run(
+      databases.s2,
+      'drop view adults',
+      'create view adults as select 1',
+      insteadOf,
+      'create index extra on users (name)',
+    );
     const groups = groupByStatements((await plan(schema)).shards);
     expect(groups.map(({ shards, statements }) => [shards, statements])).toEqual([
       [['s0'], []],
       [['s1'], ['ALTER TABLE "users" DROP COLUMN "age"', 'CREATE INDEX `posts_author` ON `posts` (`author`)']],
-      [['s2'], ['DROP VIEW "adults"', 'DROP INDEX "extra"', expect.stringContaining('CREATE VIEW `adults`')]],
+      [
+        ['s2'],
+        [
+          'DROP TRIGGER "renamed"',
+          'DROP VIEW "adults"',
+          'DROP INDEX "extra"',
+          expect.stringContaining('CREATE VIEW `adults`'),
+          expect.stringMatching(/^create trigger renamed/i),
+        ],
+      ],
     ]);
     await push(schema);
     expect(groupByStatements((await plan(schema)).shards)).toHaveLength(1);
@@ -176,7 +192,7 @@ describe('a table that is rebuilt', () => {
     });
     const { shards } = await plan({ users: stricter, posts, adults, log, likes });
     expect(shards[0]).toMatchObject({ dataLoss: [], obstacles: [] });
-    expect(shards[0]?.warnings.map((line) => line.split(' ')[0])).toEqual(['likes', 'posts']);
+    expect(shards[0]?.warnings.map((line) => line.split(' ')[0])).toEqual(['posts']);
     await push({ users: stricter, posts, adults, log, likes });
     expect(await everything()).toEqual(before);
     expect(await rowsOf(databases.s1, 'select * from users')).toEqual([
@@ -223,9 +239,21 @@ describe('a table that is rebuilt', () => {
         { id: text('id').primaryKey(), up: text('up'), label: isStrict ? text('label').notNull() : text('label') },
         (t) => [foreignKey({ columns: [t.up], foreignColumns: [t.id] }).onDelete('cascade')],
       );
-    await push({ nodes: nodes(false) });
+    const log = sqliteTable('log', { line: text('line') });
+    await push({ nodes: nodes(false), log });
+    await onAll(
+      'create table zones (node text references nodes (id) on delete cascade)',
+      'create trigger zoned after delete on zones begin insert into log values (old.node); end',
+      'create trigger noded after delete on nodes begin insert into log values (old.id); end',
+    );
     await onAll("insert into nodes (rowid, id, up, label) values (50, 'a', null, 'A'), (7, 'b', 'a', 'B')");
-    await push({ nodes: nodes(true) });
+    await onAll("insert into zones values ('a')");
+    await push({ nodes: nodes(true), log }, true);
+    // Nothing was deleted that a trigger should know of.
+    expect(await rowsOf(databases.s0, 'select * from log')).toEqual([]);
+    expect(await rowsOf(databases.s0, "select name from sqlite_master where type = 'trigger'")).toEqual([
+      { name: 'noded' },
+    ]);
     expect(await rowsOf(databases.s0, 'select rowid, * from nodes order by rowid')).toEqual([
       { rowid: 7, id: 'b', up: 'a', label: 'B' },
       { rowid: 50, id: 'a', up: null, label: 'A' },

@@ -8,8 +8,8 @@ const SHARD_COUNT = 7;
 
 const databases = ['DB_PLAIN', ...Array.from({ length: SHARD_COUNT }, (_, index) => `DB_${index}`)];
 
-/** Tests of what runs in Node: the command line. */
-const COMMAND_LINE = 'test/cli/**/*.test.ts';
+/** Tests of what runs in Node: the command line, and what a user's own tests do there. */
+const IN_NODE = ['test/cli/**/*.test.ts', 'test/node/**/*.test.ts'];
 
 /** The 10,000 largest cities: see `test/support/cities.ts`. */
 const cities = cityRows
@@ -56,7 +56,7 @@ export function workerdTests({ name, exclude }: { name: string; exclude: string[
     test: {
       name,
       include: ['test/**/*.test.ts'],
-      exclude: [...exclude, COMMAND_LINE],
+      exclude: [...exclude, ...IN_NODE],
       setupFiles: ['test/support/setup.ts'],
       // One runtime for all files: starting one for each costs half a second a file. `setup.ts` empties the databases.
       isolate: false,
@@ -70,7 +70,8 @@ export const nodeTests: TestProjectInlineConfiguration = {
   // Starting Miniflare takes a busy machine several seconds.
   test: {
     name: 'node',
-    include: [COMMAND_LINE],
+    include: IN_NODE,
+    setupFiles: ['test/node/support/built-worker.ts'],
     globalSetup: ['test/cli/support/build.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -1,17 +1,12 @@
+import { seeded } from '../../src/testing/seeded';
+
 /** A generator of choices: the same seed makes the same ones. */
 export class Random {
-  #state: number;
+  /** From 0 up to but not including 1. */
+  readonly share: () => number;
 
   constructor(seed: number) {
-    this.#state = seed | 0;
-  }
-
-  /** From 0 up to but not including 1: https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32 */
-  share(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+    this.share = seeded(seed);
   }
 
   /** A whole number from 0 up to but not including `end`. */

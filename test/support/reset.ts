@@ -1,4 +1,5 @@
 import { env } from 'cloudflare:workers';
+import { emptyDatabase, emptyKv } from '../../src/testing/empty';
 import { MAX_SHARDS, plain, renewShards, shards } from './shards';
 
 /**
@@ -9,23 +10,5 @@ import { MAX_SHARDS, plain, renewShards, shards } from './shards';
  */
 export async function resetDatabases(): Promise<void> {
   renewShards();
-  await Promise.all([emptyKv(), ...[plain, ...Object.values(shards(MAX_SHARDS))].map(emptyDatabase)]);
-}
-
-async function emptyDatabase(database: D1Database): Promise<void> {
-  const { results } = await database
-    .prepare(
-      // Virtual tables first: they take their shadow tables along.
-      `select type, name from sqlite_master where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\'
-       and name not like '\\_cf\\_%' escape '\\' order by type = 'table', sql like 'create virtual%' desc`,
-    )
-    .all<{ type: string; name: string }>();
-  if (results.length === 0) return;
-  const drops = results.map(({ type, name }) => `drop ${type} if exists "${name.replaceAll('"', '""')}"`);
-  await database.batch(['pragma defer_foreign_keys = on', ...drops].map((sql) => database.prepare(sql)));
-}
-
-async function emptyKv(): Promise<void> {
-  const { keys } = await env.KV.list();
-  await Promise.all(keys.map(({ name }) => env.KV.delete(name)));
+  await Promise.all([emptyKv(env.KV), ...[plain, ...Object.values(shards(MAX_SHARDS))].map(emptyDatabase)]);
 }

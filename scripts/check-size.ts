@@ -23,8 +23,8 @@ const { outputFiles, metafile } = await build({
   write: false,
 });
 
-// An entry of its own, for those who come from CollegeDB.
-const strays = Object.keys(metafile.inputs).filter((path) => path.startsWith('src/collegedb/'));
+// Entries of their own, for those who come from CollegeDB, and for tests.
+const strays = Object.keys(metafile.inputs).filter((path) => /^src\/(collegedb|testing)\//.test(path));
 if (strays.length > 0) {
   console.error(`The main entry imports ${strays.join(', ')}.`);
   process.exitCode = 1;

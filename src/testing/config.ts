@@ -1,5 +1,4 @@
-import type { MigrationBundle } from '../migrations/bundle';
-import { bindingName, COORDINATOR_BINDING, KV_BINDING, MIGRATIONS_BINDING, shardNames } from './names';
+import { bindingNames, COORDINATOR_BINDING, KV_BINDING, MIGRATIONS_BINDING, shardNames } from './names';
 import { readMigrationsFolder } from './node/migrations-folder';
 
 export { readMigrationsFolder } from './node/migrations-folder';
@@ -12,12 +11,15 @@ export interface ShardBindingsOptions {
   migrations?: string;
 }
 
+/** What a binding's value may be. */
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
 /** The part of Miniflare's options that a test cluster stands on. */
 export interface ShardBindings {
   d1Databases: Record<string, string>;
   kvNamespaces: string[];
   durableObjects: Record<string, { className: string; useSQLite: true }>;
-  bindings: Record<string, MigrationBundle>;
+  bindings: Record<string, Json>;
 }
 
 /**
@@ -32,11 +34,11 @@ export interface ShardBindings {
  * @throws ConfigError when there are no shards, or no migrations in the folder.
  */
 export function shardBindings({ shards, migrations }: ShardBindingsOptions): ShardBindings {
-  const names = shardNames(shards).map(bindingName);
+  const names = bindingNames(shardNames(shards));
   return {
     d1Databases: Object.fromEntries(names.map((name) => [name, name])),
     kvNamespaces: [KV_BINDING],
     durableObjects: { [COORDINATOR_BINDING]: { className: 'ShardCoordinator', useSQLite: true } },
-    bindings: migrations === undefined ? {} : { [MIGRATIONS_BINDING]: readMigrationsFolder(migrations) },
+    bindings: migrations === undefined ? {} : { [MIGRATIONS_BINDING]: readMigrationsFolder(migrations) as Json },
   };
 }

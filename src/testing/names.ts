@@ -40,6 +40,16 @@ function namesOf(shards: ShardsOption): string[] {
  */
 export const bindingName = (shard: string): string => shard.toUpperCase().replace(/[^A-Z0-9]+/g, '_');
 
+/** @throws ConfigError when two shards would have one binding. */
+export function bindingNames(shards: readonly string[]): string[] {
+  const names = shards.map(bindingName);
+  const twice = names.findIndex((name, index) => names.indexOf(name) < index);
+  if (twice < 0) return names;
+  throw new ConfigError(`Two shards' bindings are both ${names[twice]}.`, {
+    remedy: `Call ${shards[twice]} something else.`,
+  });
+}
+
 /** The bindings that `shardBindings` makes besides the databases. */
 export const KV_BINDING = 'KV';
 export const COORDINATOR_BINDING = 'SHARD_COORDINATOR';

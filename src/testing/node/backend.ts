@@ -1,17 +1,27 @@
+import type { convertV4MiniflareOptions, MiniflareOptions } from 'miniflare';
 import { ConfigError } from '../../errors';
 import type { Backend } from '../backend';
 import { COORDINATOR_BINDING, KV_BINDING, type ShardsOption, shardNames } from '../names';
-import { loadMiniflare } from './load-miniflare';
+import { loadMiniflare, type MiniflareModule } from './load-miniflare';
 import { remoteCoordinator } from './remote-coordinator';
 import { RemoteD1 } from './remote-d1';
 import { type Ask, fromWire, type WireAnswer } from './wire';
 import { workerScript } from './worker-script';
+
+type V4MiniflareOptions = Parameters<typeof convertV4MiniflareOptions>[0];
 
 /** What is looked at of the options. */
 interface Wanted {
   readonly shards: ShardsOption;
   readonly kv?: unknown;
   readonly coordinator?: unknown;
+}
+
+/** Miniflare 4 takes the options as they are, and 5 wants others. */
+function start(module: MiniflareModule, options: V4MiniflareOptions) {
+  const { Miniflare } = module;
+  const isV4 = !('convertV4MiniflareOptions' in module);
+  return new Miniflare(isV4 ? (options as unknown as MiniflareOptions) : module.convertV4MiniflareOptions(options));
 }
 
 /**
@@ -27,7 +37,6 @@ export async function nodeBackend({ shards, kv = true, coordinator = true }: Wan
     });
   }
   const databases = new Map(shardNames(shards).map((name, index) => [name, `DB_${index}`]));
-  const { Miniflare, convertV4MiniflareOptions } = await loadMiniflare();
   const options = {
     modules: true,
     script: await workerScript(),
@@ -36,7 +45,7 @@ export async function nodeBackend({ shards, kv = true, coordinator = true }: Wan
     kvNamespaces: [KV_BINDING],
     durableObjects: { [COORDINATOR_BINDING]: { className: 'ShardCoordinator', useSQLite: true } },
   };
-  const runtime = new Miniflare(convertV4MiniflareOptions(options));
+  const runtime = start(await loadMiniflare(), options);
   await runtime.ready;
   const ask: Ask = async (request) => {
     const response = await runtime.dispatchFetch('http://cluster/', { method: 'POST', body: JSON.stringify(request) });

@@ -1,18 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { testCluster } from '../../../src/testing/node';
-import { loadMiniflare } from '../../../src/testing/node/load-miniflare';
 import { clusterCases } from '../../testing/cases';
-import { folderBundle, journalBundle, people, schema, tables, users } from '../../testing/schema';
+import { journalBundle, people, schema, tables, users } from '../../testing/schema';
+import { foldersFolder, journalFolder } from '../support/folders';
 
 describe('in Node', () => {
   clusterCases(() => testCluster({ shards: ['s-0', 's-1', 's-2'], schema, tables, migrations: journalBundle }));
 
   it('reads the folders of both versions of drizzle-kit, and seeds', async () => {
-    for (const folder of [writeJournal(), writeFolders()]) {
+    for (const folder of [journalFolder(), foldersFolder()]) {
       await using cluster = await testCluster({
         shards: 2,
         schema,
@@ -23,7 +20,6 @@ describe('in Node', () => {
       const versions = await cluster.db.$cluster.schemaVersion();
       expect(versions).toMatchObject({ same: true, shards: [{ shard: 'shard-0' }, { shard: 'shard-1' }] });
       expect(await cluster.db.select().from(users)).toHaveLength(people.length);
-      rmSync(folder, { recursive: true });
     }
   });
 
@@ -66,7 +62,6 @@ describe('in Node', () => {
     await expect(testCluster({ shards: 1, migrations: './nowhere' })).rejects.toThrow('no migrations of drizzle-kit');
     await expect(testCluster({ shards: { a: {} as D1Database } })).rejects.toThrow('makes its own bindings');
     await expect(testCluster({ shards: [] })).rejects.toThrow('These are no shards');
-    expect((await loadMiniflare()).Miniflare).toBeTypeOf('function');
   });
 });
 
@@ -77,25 +72,4 @@ function runtimes(): string[] {
     .split('\n')
     .filter((line) => line.includes('workerd'))
     .map((line) => line.trim().split(' ')[0] ?? '');
-}
-
-const newFolder = () => mkdtempSync(join(tmpdir(), 'migrations-'));
-
-function writeJournal(): string {
-  const folder = newFolder();
-  mkdirSync(join(folder, 'meta'));
-  writeFileSync(join(folder, 'meta/_journal.json'), JSON.stringify(journalBundle.journal));
-  for (const { idx, tag } of journalBundle.journal.entries) {
-    writeFileSync(join(folder, `${tag}.sql`), journalBundle.migrations[`m000${idx}`] ?? '');
-  }
-  return folder;
-}
-
-function writeFolders(): string {
-  const folder = newFolder();
-  for (const [tag, sql] of Object.entries(folderBundle)) {
-    mkdirSync(join(folder, tag));
-    writeFileSync(join(folder, tag, 'migration.sql'), sql);
-  }
-  return folder;
 }

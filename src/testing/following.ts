@@ -1,7 +1,7 @@
 /**
  * An object that always is the one that `current` gives: whoever holds it, holds the newest.
  *
- * Its own methods then run on the newest as well, as they read what they need from `this`.
+ * Methods run on the newest as well, as they read what they need from `this`.
  */
 export const following = <T extends object>(current: () => T): T =>
   new Proxy({} as T, {

@@ -67,6 +67,14 @@ class OpenCluster<
     return this.#opened().bindings;
   }
 
+  async shardOf(key: string | number | bigint, keyspace?: string): Promise<TestShard<ShardName<TShards>>> {
+    const { db, bindings } = this.#opened();
+    const { $client } = await db.$forKey(key, keyspace);
+    const found = this.#list.find(({ name }) => bindings.shards[name] === $client);
+    if (found) return found;
+    throw new ConfigError(`No shard of the test cluster owns ${String(key)}.`);
+  }
+
   heal(): void {
     for (const shard of this.#list) shard.heal();
   }

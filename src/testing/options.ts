@@ -58,6 +58,15 @@ export interface TestCluster<TSchema extends Record<string, unknown>, TShard ext
    * const app = createApp(shardedDrizzle({ schema, ...cluster.bindings }));
    */
   readonly bindings: TestBindings<TShard>;
+  /**
+   * The shard that owns a key, to put a fault there. It asks the shard, which `calls` counts.
+   *
+   * @param keyspace Default `default`.
+   * @example
+   * (await cluster.shardOf('user-1')).fail({ on: 'update', when: 'after' });
+   * @throws ConfigError when the key is no text and no whole number.
+   */
+  shardOf(key: string | number | bigint, keyspace?: string): Promise<TestShard<TShard>>;
   /** Ends all faults and latency. */
   heal(): void;
   /** Heals, drops all tables, forgets where keys were, migrates and seeds again: for `beforeEach`. */

@@ -70,6 +70,13 @@ export function clusterCases(open: () => Promise<Cluster>): void {
       expect(cluster.calls.shards).toEqual(['s-0', 's-1', 's-2']);
     });
 
+    it('tells which shard owns a key', async () => {
+      const id = await oneOf('s-2');
+      expect(await cluster.shardOf(id)).toBe(cluster.shards['s-2']);
+      await cluster.db.$cluster.reassign(id, 's-1');
+      expect((await cluster.shardOf(id)).name).toBe('s-1');
+    });
+
     it('moves rows', async () => {
       const id = await oneOf('s-0');
       await cluster.db.$cluster.reassign(id, 's-2');
@@ -131,6 +138,13 @@ export function clusterCases(open: () => Promise<Cluster>): void {
       expect(error).toMatchObject({ shard: 's-1' });
       expect(fault.hits).toBe(1);
       expect(await idsOn('s-1')).toContain(id);
+    });
+
+    it('is wrapped by Drizzle as any error', async () => {
+      (await cluster.shardOf('ada')).fail({ on: /insert into "users"/, times: 1, when: 'after' });
+      await expect(cluster.db.insert(users).values({ id: 'ada', name: 'Ada' })).rejects.toMatchObject({
+        cause: { code: 'UNKNOWN_OUTCOME' },
+      });
     });
 
     it('before a write leaves nothing there', async () => {

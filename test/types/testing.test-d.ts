@@ -13,8 +13,9 @@ test('a number of shards has names', async () => {
 });
 
 test('shards have the names that are given', async () => {
-  const { shards, db, calls } = await testCluster({ shards: ['east', 'west'], schema });
+  const { shards, db, calls, shardOf } = await testCluster({ shards: ['east', 'west'], schema });
   expectTypeOf<keyof typeof shards>().toEqualTypeOf<'east' | 'west'>();
+  expectTypeOf(shardOf).returns.resolves.toHaveProperty('name').toEqualTypeOf<'east' | 'west'>();
   expectTypeOf(shards.west.name).toEqualTypeOf<'west'>();
   expectTypeOf(db.$cluster.reassign).parameter(1).toEqualTypeOf<'east' | 'west'>();
   // @ts-expect-error There is no such shard.

@@ -65,11 +65,8 @@ describe('in Node', () => {
   });
 });
 
-/** The children of this process. */
+/** The runtimes that this process has started. */
 function runtimes(): string[] {
-  const { stdout } = spawnSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' });
-  return stdout
-    .split('\n')
-    .filter((line) => line.includes('workerd'))
-    .map((line) => line.trim().split(' ')[0] ?? '');
+  const { stdout } = spawnSync('pgrep', ['-P', String(process.pid), 'workerd'], { encoding: 'utf8' });
+  return stdout.split('\n').filter(Boolean);
 }

@@ -11,7 +11,8 @@ export interface Context {
   readonly cwd: string;
   readonly options: Options;
   project(): Promise<Project>;
-  fleet(): Promise<Fleet>;
+  /** `withNew`: also with databases of Cloudflare that are configured, and no part of the cluster yet. */
+  fleet(settings?: { withNew: boolean }): Promise<Fleet>;
 }
 
 export interface Outcome {

@@ -1,6 +1,6 @@
 import type { Context, Options } from './command';
 import { UsageError } from './errors';
-import { type Fleet, fleetOf, type Place } from './fleet/fleet';
+import { type Fleet, type FleetSettings, fleetOf, type Place } from './fleet/fleet';
 import { openLocal } from './fleet/local';
 import { openRemote } from './fleet/remote';
 import { text, wholeNumber } from './options';
@@ -20,12 +20,13 @@ export function createContext(cwd: string, options: Options, out: Output): Conte
     });
     return project;
   };
-  const open = async (): Promise<Fleet> => {
+  const open = async (withNew: boolean): Promise<Fleet> => {
     const settings = { concurrency: wholeNumber(options, 'concurrency'), waitMs: waitOf(options) };
     const read = await readProject();
     const place = await openPlace(read, options);
     try {
-      return fleetOf(read, place, settings);
+      const all = fleetOf(read, place, settings);
+      return place.where === 'local' || withNew ? all : await withoutNew(all, read, settings, out);
     } catch (error) {
       await place.close();
       throw error;
@@ -36,14 +37,28 @@ export function createContext(cwd: string, options: Options, out: Output): Conte
     cwd,
     options,
     project: readProject,
-    fleet: () => {
-      fleet ??= open();
+    fleet: ({ withNew } = { withNew: false }) => {
+      fleet ??= open(withNew);
       return fleet;
     },
     close: async () => {
       await (await fleet?.catch(() => undefined))?.close();
     },
   };
+}
+
+/**
+ * A shard that joined before the Worker binds it would be missing there, and every query that asks all shards be refused. So only
+ * `new-shard` lets one join.
+ */
+async function withoutNew(fleet: Fleet, project: Project, settings: FleetSettings, out: Output): Promise<Fleet> {
+  const view = await fleet.catalog.map();
+  const known = new Set(view?.map.shards.map(({ name }) => name));
+  const added = [...fleet.databases.keys()].filter((name) => view && !known.has(name));
+  if (added.length === 0) return fleet;
+  for (const name of added)
+    out.note(`${name} is no part of the cluster yet, and is left out: npx sharded-drizzle new-shard ${name}`);
+  return fleetOf(project, fleet, settings, new Set(added));
 }
 
 function openPlace(project: Project, options: Options): Promise<Place> {

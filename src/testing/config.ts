@@ -1,7 +1,7 @@
+import { readMigrationsFolder } from '../in-node/migrations-folder';
 import { bindingNames, COORDINATOR_BINDING, KV_BINDING, MIGRATIONS_BINDING, shardNames } from './names';
-import { readMigrationsFolder } from './node/migrations-folder';
 
-export { readMigrationsFolder } from './node/migrations-folder';
+export { readMigrationsFolder } from '../in-node/migrations-folder';
 
 /** What `shardBindings` takes. */
 export interface ShardBindingsOptions {

@@ -1,6 +1,6 @@
+import { readMigrationsFolder } from '../in-node/migrations-folder';
 import type { ShardName, ShardsOption } from './names';
 import { nodeBackend } from './node/backend';
-import { readMigrationsFolder } from './node/migrations-folder';
 import { openCluster } from './open';
 import type { TestCluster, TestClusterOptions } from './options';
 

@@ -11,7 +11,7 @@ export interface TestClusterOptions<
   TSchema extends Record<string, unknown>,
   TShards extends ShardsOption,
   TRelations extends Record<string, unknown> = TSchema,
-> extends Omit<ShardedConfig<TSchema, ShardName<TShards>>, 'shards' | 'kv' | 'coordinator'>,
+> extends Omit<ShardedConfig<TSchema, ShardName<TShards>>, 'shards' | 'kv' | 'coordinator' | 'migrations'>,
     DrizzleOptions<TRelations> {
   /**
    * How many shards, which are `shard-0`, `shard-1`, ..., or their names. In workerd also the databases by name:

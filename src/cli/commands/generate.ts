@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { ConfigError } from '../../errors';
+import { readMigrationsFolder } from '../../in-node/migrations-folder';
 import { readMigrations } from '../../migrations/bundle';
 import type { CliCommand } from '../command';
 import { UsageError } from '../errors';
-import { readMigrationsFolder } from '../project/migrations-folder';
 import type { Project } from '../project/project';
 
 export const generate: CliCommand = {
@@ -33,7 +34,7 @@ function tagsIn(folder: string): string[] {
     return readMigrations(readMigrationsFolder(folder)).migrations.map(({ tag }) => tag);
   } catch (error) {
     // There are none yet.
-    if (error instanceof UsageError) return [];
+    if (error instanceof ConfigError) return [];
     throw error;
   }
 }

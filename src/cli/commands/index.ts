@@ -5,6 +5,8 @@ import { drain } from './drain';
 import { generate } from './generate';
 import { migrate } from './migrate';
 import { moves } from './moves';
+import { newShard } from './new-shard';
+import { push } from './push';
 import { reassign } from './reassign';
 import { rebalance } from './rebalance';
 import { sql } from './sql';
@@ -16,8 +18,10 @@ import { verify } from './verify';
 export const commands: readonly CliCommand[] = [
   generate,
   migrate,
+  push,
   status,
   check,
+  newShard,
   reassign,
   rebalance,
   drain,

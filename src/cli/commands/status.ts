@@ -1,5 +1,6 @@
 import type { CatalogView, ShardInfo } from '../../catalog/catalog';
 import type { Move } from '../../catalog/journal';
+import { ConfigError } from '../../errors';
 import type { ShardInspection } from '../../migrations/inspect-shards';
 import { RoutingMap } from '../../placement/routing-map';
 import type { CliCommand, Context, Outcome } from '../command';
@@ -47,7 +48,7 @@ async function inspected(context: Context): Promise<readonly ShardInspection[] |
   try {
     return (await inspect(context)).shards;
   } catch (error) {
-    if (error instanceof UsageError) return undefined;
+    if (error instanceof ConfigError || error instanceof UsageError) return undefined;
     throw error;
   }
 }

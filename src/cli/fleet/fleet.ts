@@ -37,9 +37,22 @@ export interface FleetSettings {
   readonly waitMs?: number | undefined;
 }
 
-/** The databases of a project as one, wherever they are. */
-export function fleetOf(project: Project, place: Place, { concurrency, waitMs }: FleetSettings): Fleet {
-  const { kv, ...sharding } = project.sharding;
+/**
+ * The databases of a project as one, wherever they are.
+ *
+ * @param leftOut Shards of the configuration that are to be no part of it.
+ */
+export function fleetOf(
+  project: Project,
+  place: Place,
+  { concurrency, waitMs }: FleetSettings,
+  leftOut: ReadonlySet<string> = new Set(),
+): Fleet {
+  const { kv, ...all } = project.sharding;
+  const sharding = {
+    ...all,
+    shards: Object.fromEntries(Object.entries(all.shards).filter(([shard]) => !leftOut.has(shard))),
+  };
   const bound = bindSharding(
     // Hints are the Workers' business; without them the catalog is asked.
     kv !== undefined && kv in place.env ? { ...sharding, kv } : sharding,

@@ -1,7 +1,5 @@
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { UsageError } from '../errors';
+import { loadMiniflare } from '../../in-node/load-miniflare';
 
 /** As far as it is used. */
 export interface Runtime {
@@ -33,25 +31,15 @@ export const COMPATIBILITY_DATE = '2026-01-01';
  * @param state The folder of the databases; without one they are gone at the end.
  */
 export async function startRuntime(root: string, worker: WorkerOptions, state?: string): Promise<Runtime> {
-  const { Miniflare, convertV4MiniflareOptions } = await loadMiniflare(root);
+  const { Miniflare, convertV4MiniflareOptions } = (await loadMiniflare([
+    join(root, 'package.json'),
+  ])) as unknown as MiniflarePackage;
   // The folder's name in both versions.
   const options = {
     ...worker,
     ...(state === undefined ? {} : { resourcePersistencePath: state, defaultPersistRoot: state }),
   };
   return new Miniflare(convertV4MiniflareOptions?.(options) ?? options);
-}
-
-async function loadMiniflare(root: string): Promise<MiniflarePackage> {
-  try {
-    const wrangler = createRequire(join(root, 'package.json')).resolve('wrangler');
-    return (await import(pathToFileURL(createRequire(wrangler).resolve('miniflare')).href)) as MiniflarePackage;
-  } catch (cause) {
-    throw new UsageError('The local databases need wrangler, which brings Miniflare along.', {
-      remedy: 'npm install --save-dev wrangler',
-      cause,
-    });
-  }
 }
 
 const NO_CODE = [{ type: 'ESModule', path: 'worker.mjs', contents: 'export default {}' }] as const;

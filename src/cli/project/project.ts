@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { readMigrationsFolder } from '../../in-node/migrations-folder';
 import type { MigrationBundle } from '../../migrations/bundle';
 import type { Sharding } from '../../sharding';
 import { UsageError } from '../errors';
 import { type DrizzleConfig, loadSchema, readDrizzleConfig } from './drizzle-config';
 import { findScript, loadModule } from './load-module';
-import { readMigrationsFolder } from './migrations-folder';
 import {
   type DatabaseBinding,
   findWranglerConfig,

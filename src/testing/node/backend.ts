@@ -1,8 +1,8 @@
 import type { convertV4MiniflareOptions, MiniflareOptions } from 'miniflare';
 import { ConfigError } from '../../errors';
+import { loadMiniflare, type MiniflareModule } from '../../in-node/load-miniflare';
 import type { Backend } from '../backend';
 import { COORDINATOR_BINDING, KV_BINDING, type ShardsOption, shardNames } from '../names';
-import { loadMiniflare, type MiniflareModule } from './load-miniflare';
 import { remoteCoordinator } from './remote-coordinator';
 import { RemoteD1 } from './remote-d1';
 import { type Ask, fromWire, type WireAnswer } from './wire';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { loadMiniflare } from '../../../src/testing/node/load-miniflare';
+import { loadMiniflare } from '../../../src/in-node/load-miniflare';
 import { folderWith } from '../support/folders';
 
 const fake = { 'package.json': '{"main":"main.cjs"}', 'main.cjs': 'exports.Miniflare = "theirs";' };

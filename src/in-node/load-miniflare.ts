@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ConfigError } from '../../errors';
+import { ConfigError } from '../errors';
 
 export type MiniflareModule = typeof import('miniflare');
 
@@ -27,7 +27,7 @@ export async function loadMiniflare(
     const main = createRequire(found).resolve('miniflare');
     return import(/* @vite-ignore */ pathToFileURL(main).href) as Promise<MiniflareModule>;
   }
-  throw new ConfigError('testCluster runs D1 with Miniflare, which is not installed.', {
+  throw new ConfigError('D1 of this machine is run by Miniflare, which is not installed.', {
     remedy: 'npm install --save-dev miniflare, or wrangler, which brings it along.',
   });
 }

@@ -1,0 +1,63 @@
+import { ConfigError, ShardIdentityError } from '../errors';
+import type { ReadyCluster } from '../execution/cluster';
+import { Refusal } from '../placement/signals';
+import { identityCheck } from '../placement/system-tables';
+import { type MigrationBundle, readMigrations } from './bundle';
+import { MigrationRefusedError } from './errors';
+import { withHashes } from './hashed';
+import { MigrationHold } from './hold';
+import { planMigrations, type ShardPlan } from './plan';
+import { askShards, readingOf } from './shards';
+import { shardBatch } from './statements';
+
+/**
+ * Gives a database that is to join the cluster the migrations that the others have, before any router hears of it: one without
+ * its tables must not own a key. Those that the others lack as well are for `migrateShards`.
+ *
+ * @returns The migrations that it has got now.
+ * @throws MigrationRefusedError when its ledger or that of the others is not what the folder says; ShardIdentityError when it
+ * belongs to another cluster; ConfigError when there is no cluster yet.
+ */
+export async function prepareShard(cluster: ReadyCluster, bundle: MigrationBundle, shard: string): Promise<string[]> {
+  const { resolver, moveTimeoutMs } = cluster.executor.cluster;
+  const { catalog } = resolver;
+  const view = await catalog.map();
+  const like = view?.map.shards.find(({ name, state }) => state === 'active' && name !== shard);
+  if (!view || !like) {
+    throw new ConfigError('There is no cluster yet that a shard could join.', {
+      remedy: 'All databases begin together: npx sharded-drizzle migrate',
+    });
+  }
+  const folder = await withHashes(readMigrations(bundle));
+  const { run } = await readingOf(cluster);
+  await checkIdentity(cluster, view.map.cluster, shard);
+  const hold = await MigrationHold.take(catalog, moveTimeoutMs);
+  try {
+    const answers = await askShards({ names: [like.name, shard], run }, 2);
+    const plans = planMigrations(folder, new Map([...answers].map(([name, { ledger }]) => [name, ledger])));
+    const obstacles = plans.flatMap((plan) => plan.obstacles);
+    if (obstacles.length > 0) {
+      throw new MigrationRefusedError(`The shard ${shard} was not migrated:`, obstacles, { shard });
+    }
+    const [other, own] = plans as [ShardPlan, ShardPlan];
+    const pending = own.pending.filter((one) => other.applied.includes(one));
+    if (pending.length > 0) await run(shard, shardBatch(folder, { ...own, pending }));
+    return pending.map(({ tag }) => tag);
+  } finally {
+    await hold.release();
+  }
+}
+
+/** It may have been told who it is already, but not by another cluster, or under another name. */
+async function checkIdentity({ executor }: ReadyCluster, cluster: string, shard: string): Promise<void> {
+  const told = await executor.shards.rows(shard, [
+    { sql: "select 1 from sqlite_master where name = '_shard_identity'", params: [] },
+  ]);
+  if (told[0]?.length === 0) return;
+  try {
+    await executor.shards.rowsUnlessRefused(shard, identityCheck(cluster, shard), []);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.signal.kind !== 'identity') throw error;
+    throw new ShardIdentityError(shard, cluster, error.signal, { cause: error });
+  }
+}

@@ -3,6 +3,12 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { cityRows } from './example/node/dataset.ts';
 
+/**
+ * How many runtimes take test files from one queue. A runtime is one thread, so a single one leaves a core idle. Each has
+ * databases, objects and a KV namespace of its own, in a temporary folder, and test files share nothing else.
+ */
+export const RUNTIMES = 2;
+
 /** Shards that tests can use; `test/support/shards.ts` hands out the first n of them. */
 const SHARD_COUNT = 7;
 
@@ -58,7 +64,8 @@ export function workerdTests({ name, exclude }: { name: string; exclude: string[
       include: ['test/**/*.test.ts'],
       exclude: [...exclude, ...IN_NODE],
       setupFiles: ['test/support/setup.ts'],
-      // One runtime for all files: starting one for each costs half a second a file. `setup.ts` empties the databases.
+      // A runtime takes one file after the other: starting one for each costs half a second a file. `setup.ts` empties
+      // the databases.
       isolate: false,
     },
   };

@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { workerdTests } from './vitest.projects.ts';
+import { RUNTIMES, workerdTests } from './vitest.projects.ts';
 
 /** Long tests of what happens between the shards, where Drizzle plays no part. */
 const withoutDrizzle = ['crashes', 'stress', 'planted-faults'].map((name) => `test/moves/${name}.test.ts`);
@@ -7,7 +7,7 @@ const withoutDrizzle = ['crashes', 'stress', 'planted-faults'].map((name) => `te
 /** The same tests against drizzle-orm 1.0: the library and the tests import `drizzle-orm`, which is replaced here. */
 export default defineConfig({
   test: {
-    maxWorkers: 1,
+    maxWorkers: RUNTIMES,
     projects: [
       {
         ...workerdTests({ name: 'workerd-v1', exclude: ['test/**/*.v0.test.ts', ...withoutDrizzle] }),

@@ -67,6 +67,9 @@ export function workerdTests({ name, exclude }: { name: string; exclude: string[
       // A runtime takes one file after the other: starting one for each costs half a second a file. `setup.ts` empties
       // the databases.
       isolate: false,
+      // For what hangs. A test that takes seconds, next to other work, may take ten times as long.
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
     },
   };
 }

@@ -73,7 +73,7 @@ describe("CollegeDB's records in KV", () => {
     expect(await failureOf(mapper.addLookupKeys('user-1', ['x']))).toMatchObject({ code: 'MAPPING_NOT_FOUND' });
   });
 
-  it('are read to the last page', { timeout: 60_000 }, async () => {
+  it('are read to the last page', async () => {
     const mapper = new KVShardMapper(env.KV, { hashShardMappings: false });
     const keys = keysOf('k', 1100);
     await mapper.setShardMappingsBatch(keys.map((primaryKey) => ({ primaryKey, shard: 'db-west' })));
@@ -202,7 +202,7 @@ describe('importCollegeDBMappings', () => {
     return places;
   }
 
-  it.each([true, false])('finds every key where CollegeDB had it, hashed: %s', { timeout: 30_000 }, async (hashed) => {
+  it.each([true, false])('finds every key where CollegeDB had it, hashed: %s', async (hashed) => {
     const places = await deployed(hashed);
     await env.KV.put('multikey:x', JSON.stringify({ shard: 'db-east', createdAt: 1, updatedAt: 1, keys: ['x'] }));
     await env.KV.put('known_shards', JSON.stringify(['db-east', 'db-west', 'db-central']));

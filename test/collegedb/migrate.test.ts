@@ -123,7 +123,7 @@ describe('autoDetectAndMigrate', () => {
     }
   });
 
-  it('goes through large tables by pages, and tells a few of many conflicts', { timeout: 60_000 }, async () => {
+  it('goes through large tables by pages, and tells a few of many conflicts', async () => {
     const fill = (d1: D1Database | undefined, prefix: string) =>
       d1?.batch([
         d1

@@ -75,7 +75,7 @@ describe('a move of much', () => {
     expect(Math.max(...others)).toBeLessThan(first / 10);
   });
 
-  it('takes along slots with 3,000 keys in several tables', { timeout: 20_000 }, async () => {
+  it('takes along slots with 3,000 keys in several tables', async () => {
     const more = ['notes', 'tags'];
     const { db } = await loaded(
       [...ITEMS, ...more.map((table) => `create table ${table} (id integer primary key, k text, body)`)],

@@ -30,7 +30,8 @@ const stress = (fault: Fault, seed: number): Promise<StressReport> =>
     passing: 0,
     // Others write where the catalog says, and not where they have been before.
     newcomers: { share: 0.3, statements: 1, kv: false },
-    moveTimeout: 2000,
+    // What a fault leaves locked is not waited for; who is right has all the time that a busy machine takes.
+    moveTimeout: fault === 'none' ? 20_000 : 2000,
     mix: {
       writes: { append: 1, 'append with post': 0, 'come or go': 0, 'append to all': 0 },
       reads: {
@@ -61,7 +62,7 @@ describe(`a mover that is planted among the clients, from seed ${SEED}`, () => {
     },
   );
 
-  it('is right when it is only slow', { timeout: 60_000 }, async () => {
+  it('is right when it is only slow', async () => {
     const { violations, errors } = await stress('none', SEED);
     expect({ violations, errors }).toEqual({ violations: [], errors: [] });
   });

@@ -22,7 +22,8 @@ const OPTIONS: Omit<StressOptions, 'seed' | 'strategy' | 'place'> = {
   steady: 16,
   passing: 8,
   newcomers: { share: 0.1, statements: 30, kv: true },
-  moveTimeout: 10_000,
+  // How long clients and movers wait for each other: longer than on the busiest machine, shorter than for ever.
+  moveTimeout: 60_000,
   mix: {
     writes: { append: 60, 'append with post': 20, 'come or go': 20, 'append to all': 1 },
     reads: {

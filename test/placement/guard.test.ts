@@ -36,7 +36,7 @@ beforeEach(async () => {
   await fill(router());
 });
 
-describe.each(KINDS)('while %s moves, wherever the mover stands still', { timeout: 30_000 }, (kind) => {
+describe.each(KINDS)('while %s moves, wherever the mover stands still', (kind) => {
   it('reads by key find the rows once, and never wait', async () => {
     const options = { moveTimeout: 1 };
     const warm = router(options);

@@ -93,7 +93,7 @@ beforeEach(async () => {
   await fill(router());
 });
 
-describe.each(KINDS)('reads over all shards, wherever the mover of %s stands still', { timeout: 30_000 }, (kind) => {
+describe.each(KINDS)('reads over all shards, wherever the mover of %s stands still', (kind) => {
   it('find each row once; only while two shards have rows they wait', async () => {
     const warm = router();
     await atEachStop(kind, async (mover, stop) => {
@@ -107,7 +107,7 @@ describe.each(KINDS)('reads over all shards, wherever the mover of %s stands sti
   });
 });
 
-describe('while movers run', { timeout: 30_000 }, () => {
+describe('while movers run', () => {
   it('reads over all shards find each row once', async () => {
     const stop = keepMoving();
     const until = Date.now() + 1200;

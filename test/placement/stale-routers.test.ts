@@ -163,7 +163,7 @@ describe('a router that knows an old place', () => {
   });
 });
 
-describe('a move that begins between the rehearsal of a write and the write', { timeout: 30_000 }, () => {
+describe('a move that begins between the rehearsal of a write and the write', () => {
   /** Freezes the key when its shard is to write after the rehearsal, and lets the move go on after a while. */
   async function freezing(config: Partial<ShardedConfig>, ms: number): Promise<D1Database> {
     const mover = await begin(SCOPES.slots, 's1');

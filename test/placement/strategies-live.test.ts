@@ -62,7 +62,6 @@ describe.each([
   // Where the catalog is matters to the strategies that ask it for something.
   it.each(place === 'coordinator' ? STRATEGIES : STRATEGIES.slice(0, 3))(
     `${count} under %s: one row each, on one shard, found by both`,
-    { timeout: 20_000 },
     async (_name, options) => {
       const kv = chaoticKv(env.KV, { seed: count, loses: 0.7 });
       const fleet = new Fleet(place, kv);

@@ -88,9 +88,7 @@ beforeEach(async () => {
   await fill(router());
 });
 
-describe('a database that is another than its binding says: SHARD_IDENTITY, and nothing is read or written', {
-  timeout: 30_000,
-}, () => {
+describe('a database that is another than its binding says: SHARD_IDENTITY, and nothing is read or written', () => {
   const refused = { code: 'SHARD_IDENTITY' };
   const everything = { ...OVER_ALL, ...BY_KEY };
 
@@ -143,7 +141,7 @@ describe('a database that is another than its binding says: SHARD_IDENTITY, and 
   });
 });
 
-describe('a shard of the map without a binding: MISSING_SHARD, never a part of the rows', { timeout: 30_000 }, () => {
+describe('a shard of the map without a binding: MISSING_SHARD, never a part of the rows', () => {
   const refused = { code: 'MISSING_SHARD', shard: 's2' };
   const two = () => {
     const { s0, s1 } = databases();

@@ -89,14 +89,14 @@ export function workerdTests({ name, exclude }: { name: string; exclude: string[
 /** Tests that run in Node itself. */
 export const nodeTests: TestProjectInlineConfiguration = {
   plugins: [withoutMissingSourceMaps],
-  // Starting Miniflare takes a busy machine several seconds.
   test: {
     name: 'node',
     include: IN_NODE,
     setupFiles: ['test/node/support/built-worker.ts'],
     globalSetup: ['test/cli/support/build.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // A run of the command line takes two seconds, and a busy machine ten times as long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 };
 

@@ -1,6 +1,7 @@
 import type { CliCommand } from '../command';
 import { adopt } from './adopt';
 import { check } from './check';
+import { doctor } from './doctor';
 import { drain } from './drain';
 import { generate } from './generate';
 import { migrate } from './migrate';
@@ -30,4 +31,5 @@ export const commands: readonly CliCommand[] = [
   verify,
   stats,
   sql,
+  doctor,
 ];

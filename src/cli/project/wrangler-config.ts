@@ -21,6 +21,8 @@ export interface WranglerConfig {
   readonly accountId: string | undefined;
   readonly databases: readonly DatabaseBinding[];
   readonly kv: readonly string[];
+  /** Durable Objects with SQLite that its migrations make. */
+  readonly classes: readonly string[];
   readonly objects: readonly {
     readonly binding: string;
     readonly className: string;
@@ -34,6 +36,10 @@ interface RawConfig {
   readonly account_id?: string;
   readonly d1_databases: readonly { binding: string; database_name?: string; database_id?: string }[];
   readonly kv_namespaces: readonly { binding: string }[];
+  readonly migrations: readonly {
+    new_sqlite_classes?: readonly string[];
+    renamed_classes?: readonly { to: string }[];
+  }[];
   readonly durable_objects: { bindings: readonly { name: string; class_name: string; script_name?: string }[] };
 }
 
@@ -103,6 +109,10 @@ export function readWranglerConfig(wrangler: Wrangler, path: string, env: string
     worker: raw.name ?? 'worker',
     accountId: raw.account_id,
     databases,
+    classes: raw.migrations.flatMap(({ new_sqlite_classes = [], renamed_classes = [] }) => [
+      ...new_sqlite_classes,
+      ...renamed_classes.map(({ to }) => to),
+    ]),
     kv: raw.kv_namespaces.map(({ binding }) => binding),
     objects: raw.durable_objects.bindings.map(({ name, class_name, script_name }) => ({
       binding: name,

@@ -33,6 +33,7 @@ Tables of this package, of migrations and of D1 are left alone.`,
       shards: Object.fromEntries(fleet.databases),
       schema,
       scratch: await fleet.scratch(),
+      root: project.root,
       concurrency,
       ...(casing === undefined ? {} : { casing }),
     });

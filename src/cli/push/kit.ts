@@ -1,4 +1,4 @@
-import { ConfigError } from '../../errors';
+import { loadPackage } from '../project/load-module';
 
 export type Casing = 'snake_case' | 'camelCase';
 
@@ -12,21 +12,15 @@ type Kit = Pick<typeof import('drizzle-kit/api'), 'generateSQLiteDrizzleJson' | 
  * terminal, and ends the process when a database does not answer.
  *
  * @param schema Tables and views, as a schema file exports them; other exports are passed over.
- * @throws ConfigError without drizzle-kit.
+ * @param root The folder of the project, whose drizzle-kit is used.
+ * @throws UsageError without drizzle-kit.
  */
-export async function createStatements(schema: Record<string, unknown>, casing?: Casing): Promise<string[]> {
-  const kit = await loadKit();
+export async function createStatements(
+  schema: Record<string, unknown>,
+  root: string,
+  casing?: Casing,
+): Promise<string[]> {
+  const { default: kit } = await loadPackage<{ default: Kit }>(root, 'drizzle-kit/api', 'drizzle-kit@0.31');
   const empty = await kit.generateSQLiteDrizzleJson({}, undefined, casing);
   return kit.generateSQLiteMigration(empty, await kit.generateSQLiteDrizzleJson(schema, empty.id, casing));
-}
-
-async function loadKit(): Promise<Kit> {
-  try {
-    return await import('drizzle-kit/api');
-  } catch (cause) {
-    throw new ConfigError('A schema is pushed with drizzle-kit, which cannot be loaded.', {
-      remedy: 'Install it: npm install --save-dev drizzle-kit@0.31',
-      cause,
-    });
-  }
 }

@@ -17,6 +17,8 @@ export interface PushInput<TShard extends string = string> {
   readonly scratch: D1Database;
   /** As it is passed to `drizzle()`. */
   readonly casing?: Casing;
+  /** The folder of the project, whose drizzle-kit is used. Default: that of this process. */
+  readonly root?: string;
   /** Tables that this gives false for stay as they are, and so do views. Default: all are the schema's. */
   readonly isOwn?: (name: string) => boolean;
   /** Shards at a time. Default 6. */
@@ -44,11 +46,11 @@ export interface PushPlan<TShard extends string = string> {
  * @example
  * const plan = await planPush({ shards: { east: env.EAST, west: env.WEST }, schema, scratch });
  * for (const { shards, statements } of groupByStatements(plan.shards)) console.log(shards, statements);
- * @throws ConfigError without drizzle-kit, or when the schema is none; what a database throws.
+ * @throws UsageError without drizzle-kit; ConfigError when the schema is none; what a database throws.
  */
 export async function planPush<TShard extends string>(input: PushInput<TShard>): Promise<PushPlan<TShard>> {
-  const { schema, casing, scratch, isOwn = () => true } = input;
-  const wanted = await wantedSchema(await createStatements(schema, casing), scratch);
+  const { schema, casing, scratch, root = process.cwd(), isOwn = () => true } = input;
+  const wanted = await wantedSchema(await createStatements(schema, root, casing), scratch);
   const foreign = wanted.schema.tables.find(({ name }) => !isOwn(name));
   if (foreign) throw new ConfigError(`The table ${foreign.name} is in the schema, and is not to be touched.`);
   const shards = Object.entries(input.shards) as [TShard, D1Database][];

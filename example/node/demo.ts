@@ -20,7 +20,7 @@ exitWithParent();
 let failures = 0;
 try {
   console.log('Migrating the shards');
-  await migrateShards(state, console.log);
+  await migrateShards(state);
   console.log('Loading the data set');
   await timed('loaded', () => loadDataSet(state, console.log));
   const worker = await startWorker({ state });

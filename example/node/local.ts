@@ -1,8 +1,7 @@
 import { join, resolve } from 'node:path';
-import { getPlatformProxy, unstable_startWorker } from 'wrangler';
-import type { Bindings } from '../bindings.ts';
+import { unstable_startWorker } from 'wrangler';
 
-const root = resolve(import.meta.dirname, '../..');
+export const root = resolve(import.meta.dirname, '../..');
 const configPath = join(root, 'wrangler.toml');
 
 // Nothing here needs the network: without these, wrangler asks for the caller's location and reports usage.
@@ -12,8 +11,6 @@ process.env.WRANGLER_LOG ??= 'warn';
 
 /** Where `wrangler dev` keeps its local databases, too. */
 export const defaultStateDirectory = join(root, '.wrangler/state');
-
-export const migrationsFolder = join(root, 'drizzle');
 
 /** A Worker that runs on this machine. */
 export interface LocalWorker {
@@ -48,14 +45,4 @@ export async function startWorker(options: LocalWorkerOptions): Promise<LocalWor
   });
   await worker.ready;
   return { url: await worker.url, stop: () => worker.dispose() };
-}
-
-/** Calls `use` with the local databases themselves, for the little that is done outside of a Worker. */
-export async function withBindings<T>(state: string, use: (env: Bindings) => Promise<T>): Promise<T> {
-  const proxy = await getPlatformProxy<Bindings>({ configPath, persist: { path: join(state, 'v3') } });
-  try {
-    return await use(proxy.env);
-  } finally {
-    await proxy.dispose();
-  }
 }

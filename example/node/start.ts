@@ -10,7 +10,7 @@ exitWithParent();
 try {
   await checkPort();
   console.log('Migrating the shards');
-  await migrateShards(defaultStateDirectory, console.log);
+  await migrateShards(defaultStateDirectory);
   console.log('Loading the data set');
   await loadDataSet(defaultStateDirectory, console.log);
   await startWorker({ state: defaultStateDirectory, port, watch: true });

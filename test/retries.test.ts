@@ -8,6 +8,7 @@ import { shards } from './support/shards';
 
 const LOST = 'D1_ERROR: Network connection lost.';
 const UNRESOLVED = 'D1_ERROR: Cannot resolve D1 DB due to transient issue on remote node.';
+const BUSY = 'D1_ERROR: database is locked: SQLITE_BUSY';
 const OVERLOADED = 'D1_ERROR: D1 DB is overloaded. Requests queued for too long.';
 const three = shards(3);
 
@@ -36,7 +37,7 @@ const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('a transient error of D1', () => {
-  it.each([LOST, UNRESOLVED])('in a read is passed over: %s', async (message) => {
+  it.each([LOST, UNRESOLVED, BUSY])('in a read is passed over: %s', async (message) => {
     const { d1, calls } = withFaults({ failOn: failTimes(2, 'where id', message) });
     await d1.prepare(write).bind('a').run();
     const before = calls();
@@ -72,11 +73,14 @@ describe('a transient error of D1', () => {
     expect(await d1.prepare(read).bind('a').raw()).toEqual([['a']]);
   });
 
-  it('in a write that cannot have been applied is passed over, and the row is written once', async () => {
-    const { d1 } = withFaults({ failOn: failTimes(2, 'insert into users', UNRESOLVED) });
-    await d1.prepare(write).bind('a').run();
-    expect(await rowsPerShard(shards(1), 'users')).toEqual({ s0: 1 });
-  });
+  it.each([UNRESOLVED, BUSY])(
+    'in a write that cannot have been applied is passed over, and the row is written once: %s',
+    async (message) => {
+      const { d1 } = withFaults({ failOn: failTimes(2, 'insert into users', message) });
+      await d1.prepare(write).bind('a').run();
+      expect(await rowsPerShard(shards(1), 'users')).toEqual({ s0: 1 });
+    },
+  );
 
   it('in a write to several shards is told of the shard whose outcome is unknown', async () => {
     // The rehearsal ends in an error of its own; the write after it is the second insert that the shard sees.

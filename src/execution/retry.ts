@@ -8,6 +8,9 @@ const TRANSIENT: readonly { readonly text: string; readonly reached: boolean }[]
   { text: 'reset because its code was updated', reached: true },
   { text: "Can't read from request stream", reached: true },
   { text: 'Cannot resolve D1 DB due to transient issue', reached: false },
+  // Local databases alone, which another process has open: `wrangler dev` and the command line. The transaction was rolled back.
+  { text: 'SQLITE_BUSY', reached: false },
+  { text: 'Failed to get session commit token', reached: true },
 ];
 
 const ATTEMPTS = 4;

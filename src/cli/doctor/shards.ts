@@ -80,7 +80,8 @@ async function findingsOf(
   return findings;
 }
 
-function sizeFindings(shard: string, bytes: number | undefined): DoctorFinding[] {
+/** Pure. */
+export function sizeFindings(shard: string, bytes: number | undefined): DoctorFinding[] {
   const part = (bytes ?? 0) / MAX_BYTES;
   if (part < FULL) return [];
   const message = `${shard} has ${((bytes ?? 0) / 1e9).toFixed(2)} GB of the 10 GB that a D1 can have.`;

@@ -1,3 +1,4 @@
+import { copyFile } from 'node:fs/promises';
 import { defineConfig, type Options } from 'tsup';
 
 /** The command line by itself, which is built in seconds: `npm start` and its tests need no more. */
@@ -10,6 +11,8 @@ export const commandLine: Options[] = [
     target: 'node22',
     platform: 'node',
     treeshake: true,
+    // Its licence asks for a copy of itself.
+    onSuccess: () => copyFile('node_modules/cloudflare/LICENSE', 'dist/cli/LICENSE-cloudflare'),
   },
   {
     // Text that the command line hands to workerd, so all of it is in one file.

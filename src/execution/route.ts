@@ -54,6 +54,8 @@ export interface GatherRoute extends Multi {
   readonly hasWith: boolean;
   /** How many columns it has, where they need names of ours; undefined: not known. */
   readonly renames: { readonly count: number | undefined } | undefined;
+  /** With the rows themselves, where partial sums overflow. */
+  readonly otherwise: (() => Promise<GatherRoute>) | undefined;
 }
 
 export interface InsertRoute extends Multi {
@@ -186,10 +188,12 @@ async function routeScatter(
 async function routeGather(
   plan: ReadPlan,
   params: readonly unknown[],
-  { placement, format }: RouteContext,
+  context: RouteContext,
   spread: Spread,
+  step = plan.gather(),
 ): Promise<GatherRoute> {
-  const step = plan.gather();
+  const { placement, format } = context;
+  const { otherwise } = step;
   const { names, positional } = plan.output;
   const fetches = await Promise.all(
     step.tables.map(async (table) => ({
@@ -209,6 +213,7 @@ async function routeGather(
     body: bindStatement(step.body, params),
     hasWith: step.hasWith,
     renames: positional && (names || format === 'arrays') ? { count: names?.length } : undefined,
+    otherwise: otherwise && (() => routeGather(plan, params, context, spread, otherwise)),
   };
 }
 

@@ -16,7 +16,15 @@ import type { Numbers } from './numbers';
 import type { Planner } from './planner';
 import { probeSources } from './probe';
 import { mergeScatter, named } from './results';
-import { type Route, type RouteContext, routeRead, type ScatterRoute, type SingleRoute, type Spread } from './route';
+import {
+  type GatherRoute,
+  type Route,
+  type RouteContext,
+  routeRead,
+  type ScatterRoute,
+  type SingleRoute,
+  type Spread,
+} from './route';
 import { routeEvery, routeInsert, routeWrite } from './route-write';
 import { type Answer, type RowFormat, rowsOf, type ShardRows, type ShardSet } from './shard-set';
 import { guardedWrite } from './write';
@@ -193,18 +201,27 @@ export class Executor {
         return named(route, rowsOf(await this.single(route, attempt, tables)));
       case 'scatter':
         return named(route, mergeScatter(route, await this.#scatter(route, attempt, tables)));
-      case 'gather': {
-        const finish = await gather(route, this, attempt, tables);
-        const demand = demandOf(attempt, route.finishOn, [], false);
-        const { results } = await this.shards.guarded(demand, [finish], { tables, write: false });
-        return named(route, rowsOf(results[0] as D1Result));
-      }
+      case 'gather':
+        return named(route, await this.#gather(route, attempt, tables));
       case 'insert':
         return named(route, await runInsert(this, route, attempt, tables));
       case 'broadcast':
         return named(route, await runBroadcast(this, route, attempt, tables));
       case 'two-phase':
         return named(route, await runTwoPhase(this, route, attempt, tables));
+    }
+  }
+
+  async #gather(route: GatherRoute, attempt: Attempt, tables: readonly string[]): Promise<ShardRows> {
+    try {
+      const finish = await gather(route, this, attempt, tables);
+      const demand = demandOf(attempt, route.finishOn, [], false);
+      const { results } = await this.shards.guarded(demand, [finish], { tables, write: false });
+      return rowsOf(results[0] as D1Result);
+    } catch (error) {
+      const overflows = error instanceof ShardQueryError && error.message.includes('integer overflow');
+      if (!route.otherwise || !overflows) throw error;
+      return this.#gather(await route.otherwise(), attempt, tables);
     }
   }
 

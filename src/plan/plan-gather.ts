@@ -111,7 +111,7 @@ function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], re
 }
 
 /** Types that the column's affinity leaves as they are although they are not its own. */
-const strayTypes = ({ affinity }: Column): string =>
+export const strayTypes = ({ affinity }: Column): string =>
   affinity === 'text' || affinity === 'blob' ? "'blob'" : "'text', 'blob'";
 
 /**

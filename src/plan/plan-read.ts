@@ -6,6 +6,7 @@ import { isOp } from '../sql/tokens';
 import { Binder, NO_CTES } from './bind';
 import type { GatherStep, ReadPlan } from './plan';
 import { namesRowid, planGather } from './plan-gather';
+import { planGroups } from './plan-groups';
 import { planScatter } from './plan-scatter';
 import { selectOutput } from './positional';
 import { reachesOf, wholeStatement } from './reach';
@@ -45,8 +46,12 @@ function laterGather(sql: string, layout: Layout): () => GatherStep {
 function gatherOf(sql: string, layout: Layout): GatherStep {
   const parsed = parse(sql);
   const binder = new Binder(parsed, layout);
-  if (parsed.statement.kind === 'select') binder.select(parsed.statement, undefined, NO_CTES);
-  return planGather(parsed, binder);
+  if (parsed.statement.kind !== 'select') return planGather(parsed, binder);
+  const bound = binder.select(parsed.statement, undefined, NO_CTES);
+  const { names } = selectOutput(parsed, bound, wholeStatement(parsed));
+  const groups = planGroups(parsed, bound, binder, names);
+  // Sums of one shard may be too large although that of all is not.
+  return groups ? { ...groups, otherwise: planGather(parsed, binder) } : planGather(parsed, binder);
 }
 
 /** What the last write did is known to the connection that ran it, and there is one on each shard. */

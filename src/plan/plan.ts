@@ -62,6 +62,8 @@ export interface OrderKey {
 }
 
 export interface GatherStep {
+  /** How to go on where partial sums overflow: with the rows themselves. */
+  readonly otherwise?: GatherStep;
   readonly tables: readonly GatherTable[];
   /** The statement, in two parts: the CTEs that stand in for the tables go between. */
   readonly head: Template;

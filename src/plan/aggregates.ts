@@ -98,10 +98,10 @@ export function partialsOf(
   return { columns, finals };
 }
 
-/** The same tokens, and no parameters: what is bound to two of them may differ. */
+/** The same tokens; two parameters are not, as what is bound to them may differ. */
 export function isSameText(tokens: readonly Token[], a: Range, b: Range): boolean {
   if (a.to - a.from !== b.to - b.from) return false;
   return tokens
     .slice(a.from, a.to)
-    .every((token, i) => token.kind !== 'param' && token.text === tokens[b.from + i]?.text);
+    .every((token, i) => a.from === b.from || (token.kind !== 'param' && token.text === tokens[b.from + i]?.text));
 }

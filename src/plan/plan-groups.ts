@@ -180,8 +180,9 @@ class GroupPlanner {
     return found;
   }
 
-  /** Nothing beside it binds tighter: in `a + b * c` there is no `a + b`. */
+  /** A call, or nothing beside it binds tighter: in `a + b * c` there is no `a + b`. */
   #isWhole({ from, to }: Range, outer: Range): boolean {
+    if (isOp(this.#tokens[from + 1], '(') && this.#tokens[from + 1]?.match === to - 1) return true;
     const [before, after] = [this.#tokens[from - 1], this.#tokens[to]];
     const begins = from === outer.from || isOp(before, '(') || isOp(before, ',');
     return begins && (to === outer.to || isOp(after, ')') || isOp(after, ','));

@@ -116,6 +116,12 @@ export function columnsIn(tokens: readonly Token[], range: Range): NamedColumn[]
     const next = tokens[i + 1];
     if (isOp(token, '(') && beginsSelect(next)) i = token.match;
     if (token.kind !== 'word' && token.kind !== 'name') continue;
+    if (isWord(token, 'as')) {
+      // Of CAST, whose type goes to the end.
+      while (i + 1 < range.to && !isOp(tokens[i + 1], ')'))
+        i = isOp(tokens[i + 1], '(') ? (tokens[i + 1] as Token).match : i + 1;
+      continue;
+    }
     if (token.kind === 'word' && NOT_COLUMNS.has(token.value)) continue;
     if (isOp(next, '(') || isWord(tokens[i - 1], 'collate')) continue;
     const path = [token.value];

@@ -5,6 +5,7 @@ import { remoteClient } from '../fleet/remote';
 import { isOn, text } from '../options';
 import { runJob } from '../output/job-progress';
 import type { Project } from '../project/project';
+import type { DatabaseBinding } from '../project/wrangler-config';
 import { createDatabase, databaseByName, type LocationHint } from '../remote/databases';
 
 const LOCATIONS: readonly LocationHint[] = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc'];
@@ -31,16 +32,21 @@ everywhere. 4. It joins the cluster and gets the reference tables. It owns nothi
     project.needSharding('new-shard');
     const isBound = Object.hasOwn(project.sharding.shards, name);
     const binding = isBound ? project.databases().get(name) : undefined;
-    if (context.options.remote === true && binding?.id === undefined) return make(context, project, name);
+    if (context.options.remote === true && binding?.id === undefined) return make(context, project, name, binding);
     if (!binding) {
-      return configure(context, name, bindingOf(name), crypto.randomUUID());
+      return configure(context, project, { name, binding: bindingOf(name), database: databaseOf(project, name) });
     }
     return join(context, project, name);
   },
 };
 
 /** Makes the database in the account. */
-async function make(context: Context, project: Project, name: string): Promise<Outcome> {
+async function make(
+  context: Context,
+  project: Project,
+  name: string,
+  bound: DatabaseBinding | undefined,
+): Promise<Outcome> {
   const location = text(context.options, 'location');
   if (location !== undefined && !LOCATIONS.some((one) => one === location)) {
     throw new UsageError(`--location ${location} is no region of D1.`, {
@@ -48,30 +54,49 @@ async function make(context: Context, project: Project, name: string): Promise<O
     });
   }
   const client = remoteClient(project, process.env);
-  const found = await databaseByName(client, name);
-  if (found) context.out.line(`The account has a database ${name}.`);
+  const database = bound?.name ?? databaseOf(project, name);
+  const found = await databaseByName(client, database);
+  if (found) context.out.line(`The account has a database ${database}.`);
   else if (isOn(context.options, 'dryRun')) {
-    context.out.line(`It would make the database ${name}${location ? ` in ${location}` : ''}.`);
-    return { result: { step: 'make', shard: name } };
+    context.out.line(`It would make the database ${database}${location ? ` in ${location}` : ''}.`);
+    return { result: { step: 'make', shard: name, database } };
   }
-  const database = found ?? (await createDatabase(client, name, location as LocationHint | undefined));
-  if (!found) context.out.line(`The database ${name} is made.`);
-  return configure(context, name, bindingOf(name), database.id);
+  const { id } = found ?? (await createDatabase(client, database, location as LocationHint | undefined));
+  if (!found) context.out.line(`The database ${database} is made.`);
+  return configure(context, project, { name, binding: bound?.binding ?? bindingOf(name), database, id });
 }
 
 const bindingOf = (name: string): string => name.toUpperCase().replace(/[^A-Z0-9]+/g, '_');
 
+/** Names are unique in an account: shards of two environments must not be one database. */
+const databaseOf = ({ config }: Project, name: string): string =>
+  config.env === undefined ? name : `${name}-${config.env}`;
+
+interface NewDatabase {
+  readonly name: string;
+  readonly binding: string;
+  readonly database: string;
+  /** Undefined for databases of this machine, which need none. */
+  readonly id?: string;
+}
+
 /** What only a person can write. */
-function configure({ out }: Context, name: string, binding: string, id: string): Outcome {
-  out.line("Write into wrangler's configuration:");
-  out.line();
-  out.line('[[d1_databases]]');
-  out.line(`binding = "${binding}"`);
-  out.line(`database_name = "${name}"`);
-  out.line(`database_id = "${id}"`);
+function configure({ out }: Context, { config }: Project, { name, binding, database, id }: NewDatabase): Outcome {
+  const entry = { binding, database_name: database, ...(id === undefined ? {} : { database_id: id }) };
+  const section = config.env === undefined ? 'd1_databases' : `env.${config.env}.d1_databases`;
+  if (config.path.endsWith('.toml')) {
+    out.line(`Write into ${config.path}:`);
+    out.line();
+    out.line(`[[${section}]]`);
+    for (const [key, value] of Object.entries(entry)) out.line(`${key} = "${value}"`);
+  } else {
+    out.line(`Write into ${section} of ${config.path}:`);
+    out.line();
+    out.line(JSON.stringify(entry, undefined, 2));
+  }
   out.line();
   out.line(`and into \`shards\` of sharded.config.ts: '${name}': '${binding}'. Then run this again.`);
-  return { result: { step: 'configure', shard: name, binding, databaseId: id } };
+  return { result: { step: 'configure', shard: name, binding, database, ...(id ? { databaseId: id } : {}) } };
 }
 
 async function join(context: Context, project: Project, name: string): Promise<Outcome> {
@@ -99,7 +124,10 @@ async function join(context: Context, project: Project, name: string): Promise<O
   out.line(applied.length > 0 ? `${name} has got ${applied.join(', ')}.` : `${name} has the migrations of the others.`);
   if (!isDeployed) {
     // A Worker that does not bind it would refuse every query that asks all shards.
-    out.line(`Deploy the Worker, and then: npx sharded-drizzle new-shard ${name} --remote --join`);
+    const env = text(options, 'env');
+    out.line(
+      `Deploy the Worker, and then: npx sharded-drizzle new-shard ${name} --remote${env ? ` --env ${env}` : ''} --join`,
+    );
     return { result: { step: 'deploy', shard: name, applied } };
   }
   const { job } = await runJob(fleet, out, async () => {

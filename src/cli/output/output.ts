@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { errorAsJson } from '../errors';
 
 export type Cell = string | number | undefined;
 
@@ -53,6 +54,9 @@ export function textTable(columns: readonly string[], rows: readonly (readonly C
     .join('\n');
 }
 
+/** An error says nothing of itself to JSON. */
+const withErrors = (_key: string, value: unknown): unknown => (value instanceof Error ? errorAsJson(value) : value);
+
 export function createOutput(json: boolean): Output {
   const isTerminal = !json && process.stdout.isTTY === true && process.env.CI === undefined;
   const line = (text = '') => {
@@ -67,7 +71,7 @@ export function createOutput(json: boolean): Output {
       if (!json) process.stderr.write(`${text}\n`);
     },
     document: (value) => {
-      if (json) process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+      if (json) process.stdout.write(`${JSON.stringify(value, withErrors, 2)}\n`);
     },
   };
 }

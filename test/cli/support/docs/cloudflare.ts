@@ -1,8 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
+import { coordinatorOverHttp } from '../../../../src/cli/fleet/catalog-over-http.ts';
+import { shardedDrizzle } from '../../../../src/node.ts';
 import { type ApiDatabase, type ApiResult, type ApiStatement, type Backend, SqlFailure } from '../backend.ts';
+import { shardsOf } from '../client.ts';
+import type { D1ApiServer } from '../d1-api-server.ts';
+
+const schema = {
+  users: sqliteTable('users', { id: text('id').primaryKey(), name: text('name') }),
+  posts: sqliteTable('posts', { id: text('id').primaryKey(), userId: text('user_id').notNull() }),
+  countries: sqliteTable('countries', { code: text('code').primaryKey() }),
+};
 
 /** As many as can be made. */
 const DATABASES = 6;
@@ -63,6 +74,23 @@ export class Cloudflare implements Backend {
   /** Where the Workers answer, and by which secret. */
   async deployed(environment: Environment): Promise<{ url: string; secret: string }> {
     return { url: (await this.#miniflare.ready).origin, secret: this.#secrets[environment] };
+  }
+
+  /** As a Worker of production is used that binds all databases there are: somebody signs up. */
+  async visit(server: D1ApiServer, ids: readonly string[]): Promise<void> {
+    const { url, secret } = await this.deployed('production');
+    const shards = Object.entries(shardsOf(server)).map(([name, database]) => [
+      name.replace('-production', ''),
+      database,
+    ]);
+    const db = shardedDrizzle({
+      schema,
+      shards: Object.fromEntries(shards) as Record<string, D1Database>,
+      coordinator: coordinatorOverHttp(url, secret, fetch) as never,
+      tables: { posts: { key: 'userId' }, countries: { replicated: true } },
+    });
+    await db.insert(schema.users).values(ids.map((id) => ({ id, name: `name of ${id}` })));
+    await db.insert(schema.countries).values(ids.map((code) => ({ code })));
   }
 
   list(): readonly ApiDatabase[] {

@@ -13,7 +13,7 @@ export interface Elsewhere {
   readonly begins: string;
   readonly why: string;
   /** What comes of it, as far as what follows depends on it. */
-  readonly instead?: (reader: Reader, line: string) => void;
+  readonly instead?: (reader: Reader, line: string) => unknown;
 }
 
 const SCHEMA = `import { sqliteTable, text } from 'drizzle-orm/sqlite-core';
@@ -107,7 +107,10 @@ export class Reader implements AsyncDisposable {
       return;
     }
     const other = this.elsewhere.find(({ begins }) => line.startsWith(begins));
-    if (other) return other.instead?.(this, line);
+    if (other) {
+      await other.instead?.(this, line);
+      return;
+    }
     if (!/^(npx sharded-drizzle|node scripts\/)/.test(line)) throw new Error(`${at}: nobody knows how to run: ${line}`);
     if (LOOKS.test(line) && this.#seen.has(line)) return;
     this.#seen.add(line);

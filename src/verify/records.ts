@@ -107,6 +107,61 @@ export async function compareRecords(
   }
 }
 
+/** A key that lives on a shard by the record that it has, and of which its home knows nothing. */
+export interface ForgottenKey extends LostKey {
+  readonly slot: number;
+  readonly home: string;
+}
+
+/**
+ * Keys with a record and rows here whose home has none: no query with the key finds them. A home that was restored to an earlier
+ * time has forgotten them.
+ */
+export async function findForgotten(
+  io: MoveIo,
+  map: ShardMap,
+  at: string,
+  keyspace: string,
+  tables: readonly KeyTable[],
+): Promise<ForgottenKey[]> {
+  const found: ForgottenKey[] = [];
+  for (let after: string | undefined; ; ) {
+    const [rows = []] = await io.run(at, [
+      bound(sql`select key, slot from _shard_keys where keyspace = ${keyspace} and ${beyond(after)} and at = ${at}
+        and not ${ownsSlot(keyspace, raw('slot'))} and ${hasRows(tables, raw('key'))} order by key limit ${RECORDS_PER_PAGE}`),
+    ]);
+    const homes = rows.map(({ slot }) => homeOf(map, keyspace, Number(slot)));
+    for (const home of new Set(homes)) {
+      if (home === undefined || home === at) continue;
+      const list = JSON.stringify(rows.flatMap(({ key, slot }, i) => (homes[i] === home ? [[key, slot]] : [])));
+      const [unknown = []] = await io.run(home, [
+        bound(sql`select j.value->>0 as key, j.value->>1 as slot from json_each(${list}) j where not exists (
+          select 1 from _shard_keys r where r.keyspace = ${keyspace} and r.key = j.value->>0) order by 1`),
+      ]);
+      found.push(...unknown.map(({ key, slot }) => ({ key: String(key), slot: Number(slot), at, home })));
+    }
+    if (rows.length < RECORDS_PER_PAGE) return found;
+    after = String(rows.at(-1)?.key);
+  }
+}
+
+/** Tells the home again where the key lives, unless it has rows of it as well, or moves. */
+export async function remindHome(
+  io: MoveIo,
+  keyspace: string,
+  { key, slot, at, home }: ForgottenKey,
+  tables: readonly KeyTable[],
+): Promise<boolean> {
+  const [, [row] = []] = await io.run(home, [
+    bound(sql`insert into _shard_keys (keyspace, key, slot, at) select ${keyspace}, ${key}, ${slot}, ${at}
+      where ${ownsSlot(keyspace, sql`${slot}`)} and not ${hasRows(tables, sql`${key}`)} and not exists (
+        select 1 from _shard_moves where keyspace = ${keyspace} and side in ('in', 'out') and ${slot} between lo and hi
+          and phase not in ('closed', 'aborted', 'released')) on conflict do nothing`),
+    bound(sql`select at from _shard_keys where keyspace = ${keyspace} and key = ${key}`),
+  ]);
+  return row?.at === at;
+}
+
 /** Rows of a key on the shard that its home names, which knows nothing of the key. */
 export async function findUnrecorded(
   io: MoveIo,

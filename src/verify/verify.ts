@@ -15,7 +15,7 @@ import { removeCopy, sameRows } from './duplicates';
 import { type Finding, type RecordNote, reportOf, type TableCount, type VerifyReport } from './finding';
 import { findMisplaced, type Misplaced, ownerOf, readOwned } from './keys';
 import { openWork } from './open-work';
-import { compareRecords, findRowless, findUnrecorded } from './records';
+import { compareRecords, findForgotten, findRowless, findUnrecorded, remindHome } from './records';
 import { checksumOf } from './replicas';
 
 export interface VerifySettings {
@@ -77,7 +77,10 @@ class Verifier {
     }
     await this.#misplaced(misplaced, schemas);
     for (const keyspace of Object.keys(map.keyspaces)) {
-      for (const shard of schemas.keys()) await this.#records(shard, keyspace, schemas);
+      for (const shard of schemas.keys()) {
+        await this.#records(shard, keyspace, schemas);
+        await this.#forgotten(shard, keyspace, schemas);
+      }
     }
   }
 
@@ -221,6 +224,31 @@ class Verifier {
         message: `it says that the key '${key}' lives on ${at}, which says that it lives elsewhere.`,
         remedy: 'Was one of the two restored to an earlier time?',
       });
+    }
+  }
+
+  async #forgotten(shard: string, keyspace: string, schemas: ReadonlyMap<string, ShardSchema>): Promise<void> {
+    const find = async () =>
+      findForgotten(this.io, await this.#map(), shard, keyspace, this.#tablesOf(schemas, shard, keyspace));
+    const keys = await find();
+    if (keys.length === 0) return;
+    // A move may have been between the two looks.
+    await pause(AGAIN_MS);
+    const still = new Set((await find()).map(({ key }) => key));
+    for (const one of keys.filter(({ key }) => still.has(key))) {
+      const { key, home } = one;
+      const mended = this.repair && (await remindHome(this.io, keyspace, one, this.#tablesOf(schemas, home, keyspace)));
+      this.#found(
+        {
+          kind: 'unreachable',
+          shard,
+          keyspace,
+          key,
+          message: `the key '${key}' lives here by its record, and ${home}, which has to know, does not.`,
+          remedy: `Was ${home} restored to an earlier time? verify({ repair: true }) tells it again, unless it has rows of the key as well.`,
+        },
+        mended,
+      );
     }
   }
 

@@ -109,4 +109,23 @@ describe('records of keys without rows', () => {
     await open(fleet.isolate(), { strategy }).update(users).set({ name: 'new' }).where(eq(users.id, key));
     expect(await found()).toEqual(well);
   });
+
+  it('that a home has forgotten are found, and told again, unless it has rows of the key as well', async () => {
+    const [key, other] = KEYS.filter((id) => homeOf(id) === 's2') as [string, string];
+    const query = (id: string) =>
+      open(fleet.isolate(), { strategy }).select({ id: users.id }).from(users).where(eq(users.id, id));
+    await on('s2', `delete from _shard_keys where key in ('${key}', '${other}')`);
+    await on('s2', `insert into users (id, name) values ('${other}', 'twin')`);
+    expect(await query(key)).toEqual([]);
+    const finding = { kind: 'unreachable', shard: 's1', repaired: false };
+    const report = await db.$cluster.verify();
+    expect(report.findings.filter(({ kind }) => kind === 'unreachable')).toMatchObject(
+      [key, other].sort().map((id) => ({ ...finding, key: id })),
+    );
+    const { findings } = await db.$cluster.verify({ repair: true });
+    expect(findings.filter((one) => one.kind === 'unreachable')).toMatchObject(
+      [key, other].sort().map((id) => ({ key: id, repaired: id === key })),
+    );
+    expect(await query(key)).toEqual([{ id: key }]);
+  });
 });

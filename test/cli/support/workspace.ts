@@ -56,9 +56,11 @@ export const countries = sqliteTable('countries', { code: text('code').primaryKe
 /** The project of a user in a folder of its own, and the built command line in it. */
 export class Workspace implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'sharded-drizzle-cli-'));
+  readonly options: WorkspaceOptions;
   readonly #running = new Set<ChildProcess>();
 
-  constructor(readonly options: WorkspaceOptions) {
+  constructor(options: WorkspaceOptions) {
+    this.options = options;
     const { shards, coordinator = false, ids = [], wrangler = '' } = options;
     const modules = join(this.folder, 'node_modules');
     mkdirSync(modules);

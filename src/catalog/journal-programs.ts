@@ -157,19 +157,6 @@ export const journalOperations: Operations<MoveJournal> = {
     read: ([rows = []]) => Number(rows[0]?.floor ?? 0),
     whenEmpty: { answer: 0 },
   }),
-  holdMoves: (by, seconds) => ({
-    statements: [
-      statement(
-        `insert into _shard_catalog_holds (by, until) select ?1, unixepoch() + cast(?2 as integer)
-          where not exists (select 1 from _shard_catalog_moves where state = 'open')
-          on conflict do update set until = excluded.until`,
-        by,
-        String(seconds),
-      ),
-      statement(`select ${MOVE_COLUMNS} from _shard_catalog_moves m where m.state = 'open'`),
-    ],
-    read: ([, rows = []]) => rows.map(readMove),
-  }),
   holdAlone: (by, seconds) => ({
     statements: [
       statement('delete from _shard_catalog_holds where until < unixepoch()'),

@@ -197,9 +197,10 @@ export interface MoveJournal {
   /** The lowest id of an open move; without one, the lowest that has not been given. All moves below it are closed. */
   floor(): Promise<number>;
 
-  /** Holds moves off until `releaseMoves`, or for so many seconds; gives the open moves, and then holds nothing. */
-  holdMoves(by: string, seconds: number): Promise<readonly Move[]>;
-  /** The same, unless somebody else holds them; then, and while a move is open, it says so and holds nothing. Repeat it to go on. */
+  /**
+   * Holds moves off, and others that would, until `releaseMoves`, or for so many seconds. While a move is open or somebody else
+   * holds them off, it says so and holds nothing. Repeat it to go on.
+   */
   holdAlone(by: string, seconds: number): Promise<HoldAnswer>;
   releaseMoves(by: string): Promise<void>;
 

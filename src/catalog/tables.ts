@@ -44,7 +44,7 @@ export const CATALOG_TABLES: readonly string[] = [
     phase text not null default 'journal', rows integer not null default 0, bytes integer not null default 0,
     started integer not null, finished integer, error text)`,
   `create index if not exists _shard_catalog_moves_open on _shard_catalog_moves (keyspace, lo, hi) where state = 'open'`,
-  // What holds moves off: a migration.
+  // What holds moves off: a migration, or a schema change through a router.
   `create table if not exists _shard_catalog_holds (by text primary key, until integer not null) without rowid`,
   // A write to the reference tables, until every shard has applied it. Its text may be longer than one value can be.
   `create table if not exists _shard_catalog_writes (

@@ -51,6 +51,10 @@ export class MigrationRefusedError extends ShardedDrizzleError {
   }
 }
 
+/** What to throw when another one changes the schema. */
+export const heldRefusal = (message: string, remedy: string): MigrationRefusedError =>
+  new MigrationRefusedError(message, [], { remedy });
+
 /** Migrations failed on a shard, which is as it was; `report` says what became of the others. */
 export class MigrationFailedError extends ShardedDrizzleError {
   readonly report: MigrationReport;

@@ -39,7 +39,7 @@ const READ: readonly BoundStatement[] = [
 const CHANGED = 'LEDGER_CHANGED';
 
 /** Fails, and rolls its batch back, unless the ledger is what was read: a late or repeated batch cannot apply twice. */
-export const ledgerIs = ({ fingerprint }: Ledger): BoundStatement => ({
+export const ledgerIs = ({ fingerprint }: Pick<Ledger, 'fingerprint'>): BoundStatement => ({
   sql: `select case when ${FINGERPRINT} is not ?1 then ${raise(`'${CHANGED}'`)} end as unchanged`,
   params: [fingerprint],
 });
@@ -58,18 +58,30 @@ export interface Answered {
  * @throws ShardQueryError when it does not answer.
  */
 export const ledgerOf = async (run: RunOnShard, shard: string): Promise<Ledger> =>
-  (await ledgerAnd(run, shard, [])).ledger;
+  (await ledgerReader(run, [])(shard)).ledger;
 
-/** The same with other reads in the same batch. */
-export async function ledgerAnd(run: RunOnShard, shard: string, also: readonly BoundStatement[]): Promise<Answered> {
-  try {
-    const results = await run(shard, [...READ, ...also]);
-    return { ledger: ledgerFrom(results), also: results.slice(READ.length) };
-  } catch (error) {
-    if (!messageOf(error).includes(`no such table: ${LEDGER}`)) throw error;
-    // It has taken the others along.
-    return { ledger: NONE, also: also.length > 0 ? await run(shard, also) : [] };
-  }
+/**
+ * The same of many shards, with other reads in the same batch. A batch that reads a table which is not there fails as a whole, so
+ * that each shard is first taken to be like the one that has answered last: most often all are alike, and one batch does.
+ */
+export function ledgerReader(run: RunOnShard, also: readonly BoundStatement[]): (shard: string) => Promise<Answered> {
+  let isMissing = false;
+  return async (shard) => {
+    if (isMissing) {
+      const [columns = [], ...rest] = await run(shard, [...READ.slice(0, 1), ...also]);
+      if (columns.length === 0) return { ledger: NONE, also: rest };
+      isMissing = false;
+    }
+    try {
+      const results = await run(shard, [...READ, ...also]);
+      return { ledger: ledgerFrom(results), also: results.slice(READ.length) };
+    } catch (error) {
+      if (!messageOf(error).includes(`no such table: ${LEDGER}`)) throw error;
+      isMissing = true;
+      // It has taken the others along.
+      return { ledger: NONE, also: also.length > 0 ? await run(shard, also) : [] };
+    }
+  };
 }
 
 const ledgerFrom = ([columns = [], rows = [], last = []]: readonly Row[][]): Ledger => ({

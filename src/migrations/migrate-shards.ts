@@ -1,13 +1,19 @@
 import type { ClusterApi } from '../cluster-api';
 import type { ReadyCluster } from '../execution/cluster';
+import { SchemaHold } from '../execution/schema-hold';
 import { type MigrationBundle, readMigrations } from './bundle';
 import { readyCluster } from './cluster-of';
-import { MigrationFailedError, MigrationRefusedError, type MigrationReport, type ShardMigration } from './errors';
+import {
+  heldRefusal,
+  MigrationFailedError,
+  MigrationRefusedError,
+  type MigrationReport,
+  type ShardMigration,
+} from './errors';
 import { type HashedFolder, withHashes } from './hashed';
-import { MigrationHold } from './hold';
 import { isLedgerChanged, ledgerOf, type RunOnShard } from './ledger';
 import { atATime, canaryFirst } from './options';
-import { planMigrations, type ShardPlan } from './plan';
+import { planShard, type ShardPlan } from './plan';
 import { obstaclesOf, preflight } from './preflight';
 import type { SchemaAfter } from './schema/expected';
 import { inTurns, type Reading, readingOf, runOnShards, schemaShards } from './shards';
@@ -79,16 +85,17 @@ class Run<TShard extends string> {
     const { resolver, moveTimeoutMs, planner } = this.cluster.executor.cluster;
     // First contact makes the cluster, and with it the catalog's tables.
     await schemaShards(this.cluster);
-    const hold = await MigrationHold.take(resolver.catalog, moveTimeoutMs);
+    const settings = { what: 'migration', patienceMs: moveTimeoutMs, refusal: heldRefusal };
     try {
-      const names = await schemaShards(this.cluster);
-      const plans = await this.#plan({ names, run: this.#run });
-      await this.options.onPlan?.({ shards: plans.map((plan) => beginOf<TShard>(plan)) });
-      return await this.#apply(plans, hold);
+      return await SchemaHold.while(resolver.catalog, settings, async (hold) => {
+        const names = await schemaShards(this.cluster);
+        const plans = await this.#plan({ names, run: this.#run });
+        await this.options.onPlan?.({ shards: plans.map((plan) => beginOf<TShard>(plan)) });
+        return this.#apply(plans, hold);
+      });
     } finally {
       // Also when it failed: some shards may have changed.
       planner.forget();
-      await hold.release();
     }
   }
 
@@ -104,7 +111,7 @@ class Run<TShard extends string> {
     return found.plans;
   }
 
-  async #apply(plans: readonly ShardPlan[], hold: MigrationHold): Promise<MigrationReport<TShard>> {
+  async #apply(plans: readonly ShardPlan[], hold: SchemaHold): Promise<MigrationReport<TShard>> {
     const { concurrency, onBegin, onProgress } = this.options;
     const results = new Map(plans.map((plan) => [plan.shard, beginOf<TShard>(plan)]));
     const each = async (plan: ShardPlan) => {
@@ -121,7 +128,7 @@ class Run<TShard extends string> {
     return report;
   }
 
-  async #applyTo(plan: ShardPlan, hold: MigrationHold): Promise<Partial<Omit<ShardMigration, 'shard'>>> {
+  async #applyTo(plan: ShardPlan, hold: SchemaHold): Promise<Partial<Omit<ShardMigration, 'shard'>>> {
     try {
       await hold.renew();
       await this.#run(plan.shard, shardBatch(this.folder, plan));
@@ -136,8 +143,8 @@ class Run<TShard extends string> {
 
   async #isApplied({ shard }: ShardPlan): Promise<boolean> {
     try {
-      const [now] = planMigrations(this.folder, new Map([[shard, await ledgerOf(this.#run, shard)]]));
-      return now?.pending.length === 0;
+      const now = planShard(this.folder, shard, await ledgerOf(this.#run, shard));
+      return now.pending.length === 0;
     } catch {
       // What it failed with first says more.
       return false;

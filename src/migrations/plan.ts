@@ -6,7 +6,8 @@ import type { Ledger, LedgerEntry } from './ledger';
 /** What a shard lacks, or why nothing can be applied there. */
 export interface ShardPlan {
   readonly shard: string;
-  readonly ledger: Ledger;
+  /** What it has to be when the plan is applied. */
+  readonly ledger: Pick<Ledger, 'layout' | 'fingerprint'>;
   /** Those of the folder that it has had, in the folder's order. */
   readonly applied: readonly HashedMigration[];
   readonly pending: readonly HashedMigration[];
@@ -15,16 +16,8 @@ export interface ShardPlan {
   readonly unnamed: readonly { readonly rowid: number; readonly tag: string }[];
 }
 
-/**
- * What each shard lacks of the folder. Nothing may be applied anywhere while one of them has an obstacle.
- *
- * @param ledgers What the shards have applied, by their names.
- */
-export function planMigrations(folder: HashedFolder, ledgers: ReadonlyMap<string, Ledger>): ShardPlan[] {
-  return [...ledgers].map(([shard, ledger]) => planShard(folder, shard, ledger));
-}
-
-function planShard(folder: HashedFolder, shard: string, ledger: Ledger): ShardPlan {
+/** What a shard lacks of the folder. Nothing may be applied anywhere while one of them has an obstacle. */
+export function planShard(folder: HashedFolder, shard: string, ledger: Ledger): ShardPlan {
   const obstacles: Obstacle[] = [];
   const unnamed: { rowid: number; tag: string }[] = [];
   const found = new Set<HashedMigration>();
@@ -46,7 +39,15 @@ function planShard(folder: HashedFolder, shard: string, ledger: Ledger): ShardPl
   }
   // Drizzle 1.0 applies again what has no name in its ledger.
   if (folder.format === 'journal' && ledger.layout === 'names' && pending.length > 0) obstacles.push(format(shard));
-  return { shard, ledger, applied, pending, obstacles, unnamed: folder.format === 'folders' ? unnamed : [] };
+  const { layout, fingerprint } = ledger;
+  return {
+    shard,
+    ledger: { layout, fingerprint },
+    applied,
+    pending,
+    obstacles,
+    unnamed: folder.format === 'folders' ? unnamed : [],
+  };
 }
 
 const ahead = (shard: string, { name, when, hash }: LedgerEntry): Obstacle => {

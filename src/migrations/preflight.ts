@@ -2,7 +2,7 @@ import type { Layout } from '../layout/layout';
 import { driftObstacle, driftOf } from './drift';
 import type { Obstacle } from './errors';
 import type { HashedFolder } from './hashed';
-import { planMigrations, type ShardPlan } from './plan';
+import { planShard, type ShardPlan } from './plan';
 import { insertedRows } from './rows';
 import type { SchemaDifference } from './schema/compare';
 import { describeStatements, schemaFrom } from './schema/describe';
@@ -33,15 +33,13 @@ export async function preflight(
   layout: Layout,
   { concurrency, expected }: PreflightOptions,
 ): Promise<Preflight> {
-  const answers = await askShards(reading, concurrency, expected ? describeStatements : []);
-  const planned = planMigrations(folder, new Map([...answers].map(([shard, { ledger }]) => [shard, ledger])));
-  const plans: InspectedPlan[] = [];
-  for (const plan of planned) {
-    const also = answers.get(plan.shard)?.also ?? [];
-    const drift = expected && (await driftOf(plan, schemaFrom(also), expected));
-    const obstacles = drift && drift.length > 0 ? [driftObstacle(plan.shard, drift)] : [];
-    plans.push({ ...plan, drift, obstacles: [...plan.obstacles, ...obstacles] });
-  }
+  const also = expected ? describeStatements : [];
+  const plans = await askShards(reading, concurrency, also, async (shard, answered): Promise<InspectedPlan> => {
+    const plan = planShard(folder, shard, answered.ledger);
+    const drift = expected && (await driftOf(plan, schemaFrom(answered.also), expected));
+    const obstacles = drift && drift.length > 0 ? [driftObstacle(shard, drift)] : [];
+    return { ...plan, drift, obstacles: [...plan.obstacles, ...obstacles] };
+  });
   const pending = new Set(plans.flatMap((plan) => plan.pending));
   return { plans, obstacles: insertedRows(pending, layout) };
 }

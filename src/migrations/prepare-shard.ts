@@ -1,12 +1,12 @@
 import { ConfigError, ShardIdentityError } from '../errors';
 import type { ReadyCluster } from '../execution/cluster';
+import { SchemaHold } from '../execution/schema-hold';
 import { Refusal } from '../placement/signals';
 import { identityCheck } from '../placement/system-tables';
 import { type MigrationBundle, readMigrations } from './bundle';
-import { MigrationRefusedError } from './errors';
+import { heldRefusal, MigrationRefusedError } from './errors';
 import { withHashes } from './hashed';
-import { MigrationHold } from './hold';
-import { planMigrations, type ShardPlan } from './plan';
+import { planShard, type ShardPlan } from './plan';
 import { askShards, readingOf } from './shards';
 import { shardBatch } from './statements';
 
@@ -31,10 +31,11 @@ export async function prepareShard(cluster: ReadyCluster, bundle: MigrationBundl
   const folder = await withHashes(readMigrations(bundle));
   const { run } = await readingOf(cluster);
   await checkIdentity(cluster, view.map.cluster, shard);
-  const hold = await MigrationHold.take(catalog, moveTimeoutMs);
-  try {
-    const answers = await askShards({ names: [like.name, shard], run }, 2);
-    const plans = planMigrations(folder, new Map([...answers].map(([name, { ledger }]) => [name, ledger])));
+  const settings = { what: 'migration', patienceMs: moveTimeoutMs, refusal: heldRefusal };
+  return SchemaHold.while(catalog, settings, async () => {
+    const plans = await askShards({ names: [like.name, shard], run }, 2, [], (name, { ledger }) =>
+      planShard(folder, name, ledger),
+    );
     const obstacles = plans.flatMap((plan) => plan.obstacles);
     if (obstacles.length > 0) {
       throw new MigrationRefusedError(`The shard ${shard} was not migrated:`, obstacles, { shard });
@@ -43,9 +44,7 @@ export async function prepareShard(cluster: ReadyCluster, bundle: MigrationBundl
     const pending = own.pending.filter((one) => other.applied.includes(one));
     if (pending.length > 0) await run(shard, shardBatch(folder, { ...own, pending }));
     return pending.map(({ tag }) => tag);
-  } finally {
-    await hold.release();
-  }
+  });
 }
 
 /** It may have been told who it is already, but not by another cluster, or under another name. */

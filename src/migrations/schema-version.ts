@@ -27,17 +27,17 @@ export async function schemaVersion<TShard extends string>(
   const folder = bundle && (await withHashes(readMigrations(bundle)));
   const names = await schemaShards(cluster);
   const { concurrency } = cluster.executor.shards.options;
-  const answers = [...(await askShards({ names, run: runOnShards(cluster) }, concurrency))];
-  return {
-    same: new Set(answers.map(([, { ledger }]) => ledger.fingerprint)).size <= 1,
-    shards: answers.map(([shard, { ledger }]) => {
-      const last = ledger.entries.at(-1);
-      const tag = last && ((folder && migrationOf(folder, last)?.tag) ?? last.name ?? undefined);
-      return {
-        shard: shard as TShard,
-        applied: ledger.entries.length,
-        ...(last ? { when: last.when, hash: last.hash, ...(tag === undefined ? {} : { tag }) } : {}),
-      };
-    }),
-  };
+  const fingerprints = new Set<string>();
+  const reading = { names, run: runOnShards(cluster) };
+  const shards = await askShards(reading, concurrency, [], (shard, { ledger }) => {
+    fingerprints.add(ledger.fingerprint);
+    const last = ledger.entries.at(-1);
+    const tag = last && ((folder && migrationOf(folder, last)?.tag) ?? last.name ?? undefined);
+    return {
+      shard: shard as TShard,
+      applied: ledger.entries.length,
+      ...(last ? { when: last.when, hash: last.hash, ...(tag === undefined ? {} : { tag }) } : {}),
+    };
+  });
+  return { same: fingerprints.size <= 1, shards };
 }

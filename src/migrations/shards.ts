@@ -4,7 +4,7 @@ import { demandOf } from '../execution/run';
 import { Refusal } from '../placement/signals';
 import { identityCheck } from '../placement/system-tables';
 import type { BoundStatement } from '../sql/bound';
-import { type Answered, ledgerAnd, type RunOnShard } from './ledger';
+import { type Answered, ledgerReader, type RunOnShard } from './ledger';
 
 /**
  * The shards that have to have the schema: all but those that have left, also those that do not own anything yet.
@@ -50,7 +50,8 @@ export async function readingOf({ executor, databases }: ReadyCluster): Promise<
   const missing = known.find((name) => !databases.has(name));
   if (missing !== undefined) throw new MissingShardError(missing);
   const retired = view?.map.shards.filter(({ state }) => state === 'retired').map(({ name }) => name) ?? [];
-  const joining = [...databases.keys()].filter((name) => ![...known, ...retired].includes(name));
+  const inCluster = new Set([...known, ...retired]);
+  const joining = [...databases.keys()].filter((name) => !inCluster.has(name));
   // They have not been told who they are.
   const untold = new Set([...joining, ...(view?.pending.map(({ shard }) => shard) ?? [])]);
   const run: RunOnShard = async (shard, statements) => {
@@ -68,18 +69,23 @@ export async function readingOf({ executor, databases }: ReadyCluster): Promise<
   return { names: [...known, ...joining], run };
 }
 
-/** Asks every shard what it has applied, and other things in the same batch; by their names in the given order. */
-export async function askShards(
+/**
+ * Asks every shard what it has applied, and other things in the same batch. Of the answers only what `take` makes of them is kept,
+ * in the order of the names: the schemas of a thousand shards are large.
+ */
+export async function askShards<T>(
   { names, run }: Reading,
   concurrency: number,
-  also: readonly BoundStatement[] = [],
-): Promise<Map<string, Answered>> {
-  const found = new Map<string, Answered>();
+  also: readonly BoundStatement[],
+  take: (shard: string, answered: Answered) => Promise<T> | T,
+): Promise<T[]> {
+  const read = ledgerReader(run, also);
+  const found = new Map<string, T>();
   await inTurns(names, concurrency, async (shard) => {
-    found.set(shard, await ledgerAnd(run, shard, also));
+    found.set(shard, await take(shard, await read(shard)));
     return true;
   });
-  return new Map(names.map((name) => [name, found.get(name) as Answered]));
+  return names.map((name) => found.get(name) as T);
 }
 
 /**

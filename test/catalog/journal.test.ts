@@ -93,10 +93,10 @@ describe.each(stores)('the journal in a %s', (_name, make) => {
 
   it('is held off by a migration, which waits for open moves', async () => {
     const move = await journal(slots(0, 10, 'b'));
-    expect(await catalog.holdMoves('migrate', 60)).toMatchObject([{ id: move.id }]);
+    expect(await catalog.holdAlone('migrate', 60)).toMatchObject({ moves: [{ id: move.id }] });
     await journal(slots(20, 30, 'b'));
     for (const { id } of await catalog.moves(0)) await catalog.abort(id, 'no');
-    expect(await catalog.holdMoves('migrate', 60)).toEqual([]);
+    expect(await catalog.holdAlone('migrate', 60)).toEqual({ moves: [], heldBy: null });
     expect(await catalog.journal(slots(0, 10, 'b'))).toEqual({ refused: 'held', by: 'migrate' });
     await catalog.releaseMoves('migrate');
     await journal(slots(0, 10, 'b'));
@@ -115,7 +115,7 @@ describe.each(stores)('the journal in a %s', (_name, make) => {
   });
 
   it('holds moves off for as long as was said', async () => {
-    await catalog.holdMoves('migrate', -1);
+    await catalog.holdAlone('migrate', -1);
     await journal(slots(0, 10, 'b'));
   });
 

@@ -1,8 +1,9 @@
 import type { ClusterApi } from '../../cluster-api';
 import { ConfigError } from '../../errors';
 import type { ReadyCluster } from '../../execution/cluster';
+import { SchemaHold } from '../../execution/schema-hold';
 import { readyCluster } from '../../migrations/cluster-of';
-import { MigrationHold } from '../../migrations/hold';
+import { heldRefusal } from '../../migrations/errors';
 import type { RunOnShard } from '../../migrations/ledger';
 import { atATime, canaryFirst } from '../../migrations/options';
 import { inTurns, runOnShards, schemaShards } from '../../migrations/shards';
@@ -69,20 +70,22 @@ async function onCluster<TShard extends string>(
   options: ApplyPushOptions<TShard>,
 ): Promise<PushReport<TShard>> {
   const names = await schemaShards(cluster);
-  const lacking = names.find((name) => !plan.shards.some(({ shard }) => shard === name));
+  const planned = new Set<string>(plan.shards.map(({ shard }) => shard));
+  const lacking = names.find((name) => !planned.has(name));
   if (lacking !== undefined) {
     throw new ConfigError(`The plan lacks the shard ${lacking}, which would be left behind.`, {
       remedy: 'Plan for all shards of the cluster.',
     });
   }
   const { resolver, moveTimeoutMs, planner } = cluster.executor.cluster;
-  const hold = await MigrationHold.take(resolver.catalog, moveTimeoutMs);
+  const settings = { what: 'push', patienceMs: moveTimeoutMs, refusal: heldRefusal };
   try {
-    return await pushAll(plan, options, runOnShards(cluster), () => hold.renew());
+    return await SchemaHold.while(resolver.catalog, settings, (hold) =>
+      pushAll(plan, options, runOnShards(cluster), () => hold.renew()),
+    );
   } finally {
     // Also when it failed: some shards may have changed.
     planner.forget();
-    await hold.release();
   }
 }
 
@@ -97,7 +100,8 @@ async function pushAll<TShard extends string>(
     shards.map(({ shard }) => shard),
     canary,
   );
-  const plans = order.flatMap((name) => shards.filter(({ shard }) => shard === name));
+  const byName = new Map<string, ShardPush<TShard>>(shards.map((plan) => [plan.shard, plan]));
+  const plans = order.flatMap((name) => byName.get(name) ?? []);
   const results = new Map(plans.map((plan) => [plan.shard, beginOf(plan)]));
   const each = async (plan: ShardPush<TShard>) => {
     const error = await applyTo(plan);

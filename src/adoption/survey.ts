@@ -23,26 +23,34 @@ export interface Surveyed {
   readonly filled: ReadonlySet<string>;
 }
 
+/** Asks databases, so many at a time: each call that is under way takes a connection. */
+type ForEach = <R>(shards: readonly string[], ask: (shard: string) => Promise<R>) => Promise<R[]>;
+
+const atOnce: ForEach = (shards, ask) => Promise.all(shards.map(ask));
+
 /** Looks at the tables of databases, and whether they have rows. */
-export function surveyShards(spec: MoveSpec, shards: readonly string[], read: ReadBatch): Promise<Surveyed[]> {
-  return Promise.all(
-    shards.map(async (shard) => {
-      const schema = schemaOf(await read(shard, readSchemaStatements));
-      const names = [...schema.tables];
-      const rows =
-        names.length === 0
-          ? []
-          : await read(
-              shard,
-              names.map(([, { name }]) => ({
-                sql: `select exists (select 1 from ${quoteName(name)}) as n`,
-                params: [],
-              })),
-            );
-      const filled = names.flatMap(([folded], i) => (rows[i]?.[0]?.n === 1 ? [folded] : []));
-      return { shard, schema, placed: placements(spec, schema), filled: new Set(filled) };
-    }),
-  );
+export function surveyShards(
+  spec: MoveSpec,
+  shards: readonly string[],
+  read: ReadBatch,
+  forEach: ForEach = atOnce,
+): Promise<Surveyed[]> {
+  return forEach(shards, async (shard) => {
+    const schema = schemaOf(await read(shard, readSchemaStatements));
+    const names = [...schema.tables];
+    const rows =
+      names.length === 0
+        ? []
+        : await read(
+            shard,
+            names.map(([, { name }]) => ({
+              sql: `select exists (select 1 from ${quoteName(name)}) as n`,
+              params: [],
+            })),
+          );
+    const filled = names.flatMap(([folded], i) => (rows[i]?.[0]?.n === 1 ? [folded] : []));
+    return { shard, schema, placed: placements(spec, schema), filled: new Set(filled) };
+  });
 }
 
 /**
@@ -57,6 +65,7 @@ export async function withAdoptions(
   spec: MoveSpec,
   mode: AdoptMode,
   read: ReadBatch,
+  forEach: ForEach,
 ): Promise<OpenRequest> {
   const known = new Set(view?.map.shards.map(({ name }) => name));
   const isNewKeyspace = ({ name }: { readonly name: string }) => view?.map.keyspaces[name] === undefined;
@@ -64,7 +73,7 @@ export async function withAdoptions(
   const fresh = names.filter((name) => !known.has(name));
   const looked = request.keyspaces.some(isNewKeyspace) ? names : fresh;
   if (looked.length === 0) return request;
-  const surveyed = await surveyShards(spec, looked, read);
+  const surveyed = await surveyShards(spec, looked, read, forEach);
   if (surveyed.every(({ filled }) => filled.size === 0)) return request;
   const arrived = surveyed.filter(({ shard }) => fresh.includes(shard));
   refuseMisplaced(arrived);
@@ -160,7 +169,7 @@ async function lackingReferences(surveyed: readonly Surveyed[], read: ReadBatch)
   const lacking = new Set<string>();
   for (const table of tables) {
     const having = surveyed.filter(({ filled }) => filled.has(table));
-    for (const { shard } of surveyed) if (!having.some((one) => one.shard === shard)) lacking.add(shard);
+    for (const { shard, filled } of surveyed) if (!filled.has(table)) lacking.add(shard);
     await refuseDifferent(table, having, read);
   }
   if (lacking.size < surveyed.length) return lacking;

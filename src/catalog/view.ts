@@ -48,7 +48,9 @@ function readView(results: readonly (readonly Row[])[]): CatalogView | undefined
   for (const row of slots) maps.get(String(row.keyspace))?.ranges.push(readRange(row));
   for (const { id, keyspace, shard } of adoptions) {
     const known = maps.get(String(keyspace));
-    if (known) known.adopting = [...(known.adopting ?? []), { id: Number(id), shard: String(shard) }];
+    if (!known) continue;
+    known.adopting ??= [];
+    known.adopting.push({ id: Number(id), shard: String(shard) });
   }
   const map: ShardMap = {
     cluster: String(cluster.id),

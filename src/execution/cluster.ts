@@ -75,8 +75,13 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     store,
     request,
     survey: (known, view) =>
-      withAdoptions(known, view, specOf(layout, config.moveTriggers), config.adopt ?? 'auto', (shard, statements) =>
-        shards.rows(shard, statements),
+      withAdoptions(
+        known,
+        view,
+        specOf(layout, config.moveTriggers),
+        config.adopt ?? 'auto',
+        (shard, statements) => shards.rows(shard, statements),
+        (names, ask) => shards.forEach(names, ask),
       ),
     adopt: (map) => startAdoption(catalog, map, specOf(layout, config.moveTriggers), SCAN_OPTIONS),
     enrol: (view) =>

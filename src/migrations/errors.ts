@@ -35,6 +35,8 @@ export interface MigrationReport<TShard extends string = string> {
   shards: ShardMigration<TShard>[];
 }
 
+/** Shards in an error's message; all of them are in its `report`. */
+const MAX_NAMES = 8;
 /** Lines of an error's message; all of them are in its `obstacles`. */
 const MAX_LINES = 20;
 
@@ -60,14 +62,17 @@ export class MigrationFailedError extends ShardedDrizzleError {
   readonly report: MigrationReport;
 
   constructor(report: MigrationReport) {
-    const named = (state: ShardMigration['state']) =>
-      report.shards.filter((one) => one.state === state).map(({ shard }) => shard);
+    const named = (state: ShardMigration['state']) => {
+      const shards = report.shards.filter((one) => one.state === state).map(({ shard }) => shard);
+      const more = shards.length - MAX_NAMES;
+      return more > 0 ? `${shards.slice(0, MAX_NAMES).join(', ')} and ${more} more` : shards.join(', ');
+    };
     const failed = report.shards.find(({ state }) => state === 'failed');
     const untouched = named('untouched');
     const message = [
-      `Migrations failed on ${named('failed').join(', ')}: ${failed?.error?.message}.`,
-      `Done: ${named('done').join(', ') || 'none'}.`,
-      ...(untouched.length > 0 ? [`Untouched: ${untouched.join(', ')}.`] : []),
+      `Migrations failed on ${named('failed')}: ${failed?.error?.message}.`,
+      `Done: ${named('done') || 'none'}.`,
+      ...(untouched ? [`Untouched: ${untouched}.`] : []),
     ].join(' ');
     super('MIGRATION_FAILED', message, {
       remedy: 'Mend what the error says and run it again: it goes on with the shards that are left.',

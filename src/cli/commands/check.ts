@@ -1,4 +1,5 @@
 import type { CliCommand } from '../command';
+import { linesOf, namesOf } from '../output/names';
 import { inspect, NO_DRIFT } from './migrations-context';
 
 export const check: CliCommand = {
@@ -16,8 +17,19 @@ nothing: for a pipeline, before a deployment.`,
     const { shards, obstacles } = await inspect(context);
     const found = [...obstacles, ...shards.flatMap((shard) => shard.obstacles)];
     const behind = shards.filter(({ pending }) => pending.length > 0);
-    for (const { message } of found) out.line(`- ${message}`);
-    for (const { shard, pending } of behind) out.line(`- ${shard} lacks ${pending.join(', ')}.`);
+    const all = '--json lists all.';
+    for (const line of linesOf(
+      found.map(({ message }) => `- ${message}`),
+      all,
+    ))
+      out.line(line);
+    // Most often all lack the same.
+    const groups = Map.groupBy(behind, ({ pending }) => pending.join(', '));
+    const lacks = [...groups].map(([pending, group]) => {
+      const names = group.map(({ shard }) => shard);
+      return `- ${namesOf(names)} ${names.length > 1 ? 'lack' : 'lacks'} ${pending}.`;
+    });
+    for (const line of linesOf(lacks, all)) out.line(line);
     const failed = found.length > 0 || (behind.length > 0 && options.allowPending !== true);
     if (!failed) {
       out.line(

@@ -1,9 +1,12 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { MigrationFailedError, type MigrationReport, type ShardMigration } from '../../migrations/errors';
 import { migrateShards } from '../../migrations/migrate-shards';
 import { inTurns } from '../../migrations/shards';
 import type { CliCommand, Context, Outcome } from '../command';
 import type { Fleet, RestorePoint } from '../fleet/fleet';
 import { isOn, text } from '../options';
+import { MAX_SHARDS_LISTED, namesOf } from '../output/names';
 import type { Output } from '../output/output';
 import { type ShardList, shardList } from '../output/shard-list';
 import { migrationsContext, NO_DRIFT } from './migrations-context';
@@ -29,7 +32,7 @@ and goes on from there when it is run again. No rows are moved meanwhile.`,
 };
 
 async function runMigrate(context: Context): Promise<Outcome> {
-  const { fleet: openFleet, options, out } = context;
+  const { fleet: openFleet, project, options, out } = context;
   const { migrations, concurrency, expected } = await migrationsContext(context);
   const fleet = await openFleet();
   const canary = text(options, 'canary');
@@ -52,7 +55,7 @@ async function runMigrate(context: Context): Promise<Outcome> {
         showPlan(out, plan);
         const behind = plan.shards.filter(({ pending }) => pending.length > 0).map(({ shard }) => shard);
         if (options.bookmarks !== false) restore = await restorePoints(fleet, behind, concurrency);
-        showRestorePoints(out, restore);
+        showRestorePoints(out, (await project()).root, restore);
         list = shardList(out, behind);
       },
       onBegin: (shard) => list?.begin(shard),
@@ -82,11 +85,21 @@ async function restorePoints(
   return found;
 }
 
-function showRestorePoints(out: Output, points: Readonly<Record<string, RestorePoint>>): void {
-  const all = Object.values(points);
-  if (all.length === 0) return;
-  out.line('To bring a database back to what it is now (its rows as well):');
-  for (const { command } of all) out.line(`  ${command}`);
+/** Before the first change, also where this process is killed after it. Of many shards they are put into a file. */
+function showRestorePoints(out: Output, root: string, points: Readonly<Record<string, RestorePoint>>): void {
+  const commands = Object.values(points).map(({ command }) => command);
+  if (commands.length === 0) return;
+  if (commands.length <= MAX_SHARDS_LISTED) {
+    out.line('To bring a database back to what it is now (its rows as well):');
+    for (const command of commands) out.line(`  ${command}`);
+    return;
+  }
+  // Beside wrangler's own files, which are not committed.
+  const file = join('.wrangler', 'sharded-drizzle', `restore-${new Date().toISOString().replaceAll(':', '-')}.txt`);
+  mkdirSync(dirname(join(root, file)), { recursive: true });
+  writeFileSync(join(root, file), `${commands.join('\n')}\n`);
+  out.line(`How to bring each database back to what it is now (its rows as well) is in ${file}:`);
+  out.line(`  ${commands[0]}`);
 }
 
 function showPlan(out: Output, { shards }: MigrationReport): void {
@@ -98,15 +111,7 @@ function showPlan(out: Output, { shards }: MigrationReport): void {
   out.line(`${behind.length} of ${shards.length} shards lack migrations:`);
   // Most often all lack the same.
   const groups = Map.groupBy(behind, ({ pending }) => pending.join(', '));
-  for (const [pending, group] of groups) out.line(`  ${pending}  on ${namesOf(group)}`);
-}
-
-const MAX_NAMES = 8;
-
-function namesOf(shards: readonly ShardMigration[]): string {
-  const names = shards.slice(0, MAX_NAMES).map(({ shard }) => shard);
-  const more = shards.length - names.length;
-  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  for (const [pending, group] of groups) out.line(`  ${pending}  on ${namesOf(group.map(({ shard }) => shard))}`);
 }
 
 function tell(list: ShardList | undefined, { shard, state, applied, error }: ShardMigration): void {
@@ -115,9 +120,17 @@ function tell(list: ShardList | undefined, { shard, state, applied, error }: Sha
 }
 
 function showEnd(out: Output, { shards }: MigrationReport): void {
+  const rows = shards.map(({ shard, state, applied, pending }) => ({
+    shard,
+    cells: [state, applied.join(', '), pending.join(', ')],
+  }));
+  const groups =
+    rows.length > MAX_SHARDS_LISTED
+      ? [...Map.groupBy(rows, ({ cells }) => cells.join('\n')).values()]
+      : rows.map((row) => [row]);
   out.line();
   out.table(
     ['shard', 'state', 'applied', 'lacks'],
-    shards.map(({ shard, state, applied, pending }) => [shard, state, applied.join(', '), pending.join(', ')]),
+    groups.map((group) => [namesOf(group.map(({ shard }) => shard)), ...(group[0]?.cells ?? [])]),
   );
 }

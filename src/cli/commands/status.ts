@@ -5,6 +5,9 @@ import type { ShardInspection } from '../../migrations/inspect-shards';
 import { RoutingMap } from '../../placement/routing-map';
 import type { CliCommand, Context, Outcome } from '../command';
 import { UsageError } from '../errors';
+import { isOn } from '../options';
+import { MAX_SHARDS_LISTED, namesOf } from '../output/names';
+import type { Cell } from '../output/output';
 import { inspect, NO_DRIFT } from './migrations-context';
 
 /** What is known of one shard without asking its rows. */
@@ -21,8 +24,9 @@ interface ShardStatus {
 export const status: CliCommand = {
   name: 'status',
   summary: 'Show each shard: what it owns, its migrations, and what is under way.',
-  detail: 'Changes nothing, and makes no cluster where there is none yet.',
-  options: [NO_DRIFT],
+  detail: `Changes nothing, and makes no cluster where there is none yet. Of more than ${MAX_SHARDS_LISTED} shards, those that are alike
+share a line.`,
+  options: [NO_DRIFT, ['--all', 'a line for each shard, however many there are']],
   examples: [
     ['status', 'the databases of wrangler dev'],
     ['status --remote --env production --json', 'for a dashboard'],
@@ -60,39 +64,63 @@ function statusOf(
 ): ShardStatus[] {
   const known = view?.map.shards ?? [];
   const routing = view && new RoutingMap(view.map);
-  const names = new Set([...known.map(({ name }) => name), ...bound]);
+  const infos = new Map(known.map((info) => [info.name, info]));
+  const inspected = new Map(inspections?.map((one) => [one.shard, one]));
+  const names = new Set([...infos.keys(), ...bound]);
   return [...names].map((shard) => {
-    const info = known.find(({ name }) => name === shard);
+    const info = infos.get(shard);
     return {
       shard,
       state: info?.state ?? 'new',
       region: info?.region,
       slotShare: routing?.shareOf(shard) ?? 0,
-      migrations: inspections?.find((one) => one.shard === shard),
+      migrations: inspected.get(shard),
     };
   });
 }
 
 function show(
-  { out }: Context,
+  { out, options }: Context,
   view: CatalogView | undefined,
   shards: readonly ShardStatus[],
   open: readonly Move[],
 ): void {
   if (!view) out.line('No cluster yet: the first query makes it, or the first migrate.');
+  const listed = shards.map((one) => ({ shards: [one.shard], slotShare: one.slotShare, cells: cellsOf(one) }));
+  const isLong = shards.length > MAX_SHARDS_LISTED && !isOn(options, 'all');
   out.table(
     ['shard', 'state', 'region', 'slots', 'migration', 'lacks', ''],
-    shards.map(({ shard, state, region, slotShare, migrations }) => [
-      shard,
-      state,
-      region ?? '',
+    (isLong ? alike(listed) : listed).map(({ shards, slotShare, cells }) => [
+      shards.length > 1 ? `${shards.length.toLocaleString('en')}: ${namesOf(shards, 3)}` : shards[0],
+      ...cells.slice(0, 2),
       `${(slotShare * 100).toFixed(1)} %`,
-      migrations?.applied.at(-1) ?? '',
-      migrations ? migrations.pending.length : '',
-      migrations?.obstacles.map(({ kind }) => kind).join(', ') ?? '',
+      ...cells.slice(2),
     ]),
   );
   if (open.length > 0) out.line(`${open.length} moves are open: npx sharded-drizzle moves`);
   if (shards.some(({ migrations }) => (migrations?.obstacles.length ?? 0) > 0))
     out.line('npx sharded-drizzle check says more.');
+}
+
+interface StatusLine {
+  readonly shards: readonly string[];
+  readonly slotShare: number;
+  readonly cells: readonly Cell[];
+}
+
+const cellsOf = ({ state, region, migrations }: ShardStatus): Cell[] => [
+  state,
+  region ?? '',
+  migrations?.applied.at(-1) ?? '',
+  migrations ? migrations.pending.length : '',
+  migrations?.obstacles.map(({ kind }) => kind).join(', ') ?? '',
+];
+
+/** One line for those of which the same is said, so that who is different is seen. */
+function alike(lines: readonly StatusLine[]): StatusLine[] {
+  return [...Map.groupBy(lines, ({ cells }) => JSON.stringify(cells)).values()].map((group) => ({
+    shards: group.flatMap(({ shards }) => shards),
+    slotShare: group.reduce((sum, { slotShare }) => sum + slotShare, 0),
+    cells: group[0]?.cells ?? [],
+  }));
 }

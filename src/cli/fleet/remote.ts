@@ -25,6 +25,7 @@ export async function openRemote(project: Project, { url, env }: RemoteSettings)
       remedy: `npx sharded-drizzle new-shard ${shard} --remote makes the database and says what to write.`,
     });
   });
+  const byShard = new Map(databases.map((one) => [one.shard, one]));
   const bindings: Record<string, unknown> = {};
   for (const { binding, name, id } of databases) bindings[binding] = httpD1(client, { databaseId: id, name });
   const coordinator = project.coordinator();
@@ -39,7 +40,7 @@ export async function openRemote(project: Project, { url, env }: RemoteSettings)
       return scratch.database;
     },
     restorePoint: async (shard) => {
-      const found = databases.find((one) => one.shard === shard);
+      const found = byShard.get(shard);
       if (!found) throw new UsageError(`There is no shard ${shard}.`);
       const bookmark = await timeTravelBookmark(client, found);
       return { bookmark, command: restoreCommand(found.name, bookmark) };

@@ -1,4 +1,5 @@
 import { Listr, type ListrTaskWrapper } from 'listr2';
+import { MAX_SHARDS_LISTED } from './names';
 import type { Output } from './output';
 
 /** What happens on the shards, as it happens. */
@@ -13,24 +14,31 @@ export interface ShardList {
 }
 
 const BAR_WIDTH = 20;
-/** More do not fit on a screen. */
-const MAX_LIVE = 40;
-
 export function bar(part: number): string {
   const full = Math.round(Math.min(1, Math.max(0, part)) * BAR_WIDTH);
   return `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${String(Math.floor(part * 100)).padStart(3)}%`;
 }
 
-/** A live list with a bar for each shard where a person looks, and elsewhere a line for each that is through. */
+/**
+ * A live list with a bar for each shard where a person looks, and elsewhere a line for each that is through. Of many, a line for
+ * each tenth of them, and one for each that failed.
+ */
 export function shardList(out: Output, shards: readonly string[]): ShardList {
-  if (out.isTerminal && shards.length > 0 && shards.length <= MAX_LIVE) return new LiveList(shards);
+  if (out.isTerminal && shards.length > 0 && shards.length <= MAX_SHARDS_LISTED) return new LiveList(shards);
   const width = Math.max(...shards.map((shard) => shard.length), 0);
   const tell = (state: string, shard: string, text: string) =>
     out.line(`${state.padEnd(6)}  ${shard.padEnd(width)}  ${text}`.trimEnd());
+  let through = 0;
+  const count = () => {
+    const tenth = Math.floor((++through * 10) / shards.length);
+    if (tenth > Math.floor(((through - 1) * 10) / shards.length)) {
+      out.line(`${through.toLocaleString('en')} of ${shards.length.toLocaleString('en')} shards are done`);
+    }
+  };
   return {
     begin: () => {},
     progress: () => {},
-    done: (shard, text) => tell('done', shard, text),
+    done: (shard, text) => (shards.length > MAX_SHARDS_LISTED ? count() : tell('done', shard, text)),
     failed: (shard, text) => tell('failed', shard, text),
     close: async () => {},
   };

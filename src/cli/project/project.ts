@@ -55,9 +55,10 @@ export class Project {
 
   /** The D1 of each shard. */
   databases(): Map<string, DatabaseBinding> {
+    const bound = new Map(this.config.databases.map((one) => [one.binding, one]));
     return new Map(
       Object.entries(this.sharding.shards).map(([shard, binding]) => {
-        const found = this.config.databases.find((one) => one.binding === binding);
+        const found = bound.get(binding);
         if (found) return [shard, found];
         throw new UsageError(`The shard ${shard} is bound as ${binding}, which ${this.#where()} does not have.`, {
           remedy: `It has ${this.config.databases.map((one) => one.binding).join(', ')}.`,

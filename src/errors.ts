@@ -209,7 +209,10 @@ export class StaleRouteError extends ShardedDrizzleError {
   }
 }
 
-/** A write had to wait for rows that are being moved, longer than `moveTimeout`. Nothing was written. */
+/**
+ * A write had to wait for rows that are being moved, or a schema change for a move or for another one, longer than `moveTimeout`.
+ * Nothing was written.
+ */
 export class MoveInProgressError extends ShardedDrizzleError {
   constructor(message: string, details?: ErrorDetails) {
     super('MOVE_IN_PROGRESS', message, { remedy: 'Try again, or raise `moveTimeout`.', ...details });

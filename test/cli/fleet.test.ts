@@ -86,7 +86,7 @@ it('says of many shards what is alike once, and who is different', async () => {
   ]);
 
   account.workspace.migrations(FILES);
-  await account.sql(30, "insert into users (id, email) values ('a', 'same'), ('b', 'same')");
+  await account.sql(10, "insert into users (id, email) values ('a', 'same'), ('b', 'same')");
   const check = await account.run(['check', '--no-drift']);
   expect(check.stdout).toContain(
     '- db-0, db-1, db-2, db-3, db-4, db-5, db-6, db-7 and 36 more lack 0002_counted, 0003_',
@@ -99,6 +99,6 @@ it('says of many shards what is alike once, and who is different', async () => {
   expect(failed.code).toBe(1);
   expect(failed.stderr.length).toBeLessThan(1000);
   expect(failed.stderr).toMatch(
-    /Migrations failed on db-30: .* Done: db-0, .* and \d+ more\. Untouched: db-3\d, .* more\./,
+    /Migrations failed on db-10: .* Done: db-0, .* and \d+ more\. Untouched: db-[12]\d, .* more\./,
   );
 });

@@ -1,6 +1,7 @@
 import type { CliCommand } from '../command';
 import { UsageError } from '../errors';
 import { isOn, text, wholeNumber } from '../options';
+import { namesOf } from '../output/names';
 import type { Output } from '../output/output';
 import { shardList } from '../output/shard-list';
 import { loadSchema } from '../project/drizzle-config';
@@ -66,7 +67,7 @@ Tables of this package, of migrations and of D1 are left alone.`,
 function show(out: Output, groups: readonly PushGroup[], count: number): void {
   if (groups.length === 0) out.line(`${count} shards, and all have the tables of the schema.`);
   for (const { shards, statements, warnings, dataLoss } of groups) {
-    out.line(`${shards.length === count ? 'All shards' : shards.join(', ')}:`);
+    out.line(`${shards.length === count ? 'All shards' : namesOf(shards)}:`);
     for (const statement of statements) out.line(`  ${statement.replaceAll('\n', '\n  ')};`);
     for (const warning of warnings) out.line(`  -- ${warning}`);
     for (const loss of dataLoss) out.line(`  -- loses data: ${loss}`);

@@ -1,4 +1,5 @@
 import { type ErrorDetails, ShardedDrizzleError } from '../../errors';
+import { namesOf } from '../output/names';
 import { groupByStatements, type PushGroup } from './group';
 import type { ShardPush } from './plan-push';
 
@@ -30,7 +31,7 @@ export class PushRefusedError extends ShardedDrizzleError {
 export function refusalOf(plans: readonly ShardPush[], reason: 'dataLoss' | 'obstacles'): PushRefusedError | undefined {
   const groups = groupByStatements(plans.filter((plan) => plan[reason].length > 0));
   if (groups.length === 0) return undefined;
-  const lines = groups.flatMap((group) => group[reason].map((line) => `\n- ${group.shards.join(', ')}: ${line}`));
+  const lines = groups.flatMap((group) => group[reason].map((line) => `\n- ${namesOf(group.shards)}: ${line}`));
   return reason === 'dataLoss'
     ? new PushRefusedError(`Nothing was pushed, as data would be lost:${lines.join('')}\n`, groups, {
         remedy: 'Push with `force` if that is meant.',
@@ -44,13 +45,13 @@ export class PushFailedError extends ShardedDrizzleError {
 
   constructor(report: PushReport) {
     const named = (state: PushedShard['state']) =>
-      report.shards.filter((one) => one.state === state).map(({ shard }) => shard);
+      namesOf(report.shards.filter((one) => one.state === state).map(({ shard }) => shard));
     const failed = report.shards.find(({ state }) => state === 'failed');
     const untouched = named('untouched');
     const message = [
-      `The push failed on ${named('failed').join(', ')}: ${failed?.error?.message}.`,
-      `Done: ${named('done').join(', ') || 'none'}.`,
-      ...(untouched.length > 0 ? [`Untouched: ${untouched.join(', ')}.`] : []),
+      `The push failed on ${named('failed')}: ${failed?.error?.message}.`,
+      `Done: ${named('done') || 'none'}.`,
+      ...(untouched ? [`Untouched: ${untouched}.`] : []),
     ].join(' ');
     super('PUSH_FAILED', message, {
       remedy: 'Mend what the error says, and plan and push again: what is done is left alone.',

@@ -46,6 +46,7 @@ export {
   MigrationFailedError,
   MigrationRefusedError,
   type MigrationReport,
+  MigrationStoppedError,
   type Obstacle,
   type ShardMigration,
 } from './migrations/errors';

@@ -14,6 +14,8 @@ export interface HoldSettings {
   readonly patienceMs: number;
   /** What to throw when another one takes longer. Default: MoveInProgressError. */
   readonly refusal?: (message: string, remedy: string) => Error;
+  /** Once it is aborted nobody is waited for any more. */
+  readonly signal?: AbortSignal | undefined;
   readonly holdSeconds?: number;
   readonly renewAfterMs?: number;
 }
@@ -74,7 +76,7 @@ export class SchemaHold {
     for (let round = 1; ; round++) {
       const error = await this.#ask();
       if (!error) return;
-      if (Date.now() >= deadline) throw error;
+      if (Date.now() >= deadline || this.#settings.signal?.aborted) throw error;
       await pause(jittered(20, round, 500));
     }
   }

@@ -57,23 +57,37 @@ export class MigrationRefusedError extends ShardedDrizzleError {
 export const heldRefusal = (message: string, remedy: string): MigrationRefusedError =>
   new MigrationRefusedError(message, [], { remedy });
 
+function namesOf({ shards }: MigrationReport, wanted: ShardMigration['state']): string {
+  const names = shards.filter(({ state }) => state === wanted).map(({ shard }) => shard);
+  const more = names.length - MAX_NAMES;
+  return more > 0 ? `${names.slice(0, MAX_NAMES).join(', ')} and ${more} more` : names.join(', ');
+}
+
+/** What is done, and what is not, as sentences. */
+function told(report: MigrationReport): string {
+  const untouched = namesOf(report, 'untouched');
+  return `Done: ${namesOf(report, 'done') || 'none'}.${untouched ? ` Untouched: ${untouched}.` : ''}`;
+}
+
+/** The run was stopped by its `signal` between two shards. `report` says what became of each. */
+export class MigrationStoppedError extends ShardedDrizzleError {
+  readonly report: MigrationReport;
+
+  constructor(report: MigrationReport) {
+    super('MIGRATION_STOPPED', `The migrations were stopped. ${told(report)}`, {
+      remedy: 'Run it again: it goes on with the shards that are left.',
+    });
+    this.report = report;
+  }
+}
+
 /** Migrations failed on a shard, which is as it was; `report` says what became of the others. */
 export class MigrationFailedError extends ShardedDrizzleError {
   readonly report: MigrationReport;
 
   constructor(report: MigrationReport) {
-    const named = (state: ShardMigration['state']) => {
-      const shards = report.shards.filter((one) => one.state === state).map(({ shard }) => shard);
-      const more = shards.length - MAX_NAMES;
-      return more > 0 ? `${shards.slice(0, MAX_NAMES).join(', ')} and ${more} more` : shards.join(', ');
-    };
     const failed = report.shards.find(({ state }) => state === 'failed');
-    const untouched = named('untouched');
-    const message = [
-      `Migrations failed on ${named('failed')}: ${failed?.error?.message}.`,
-      `Done: ${named('done') || 'none'}.`,
-      ...(untouched ? [`Untouched: ${untouched}.`] : []),
-    ].join(' ');
+    const message = `Migrations failed on ${namesOf(report, 'failed')}: ${failed?.error?.message}. ${told(report)}`;
     super('MIGRATION_FAILED', message, {
       remedy: 'Mend what the error says and run it again: it goes on with the shards that are left.',
       ...(failed ? { shard: failed.shard, cause: failed.error } : {}),

@@ -8,6 +8,7 @@ import {
   MigrationFailedError,
   MigrationRefusedError,
   type MigrationReport,
+  MigrationStoppedError,
   type ShardMigration,
 } from './errors';
 import { type HashedFolder, withHashes } from './hashed';
@@ -37,6 +38,8 @@ export interface MigrateOptions<TShard extends string = string> {
   onBegin?: (shard: TShard) => void;
   /** Told of each shard when it is through. */
   onProgress?: (shard: ShardMigration<TShard>) => void;
+  /** Once it is aborted no further shard is begun; those that are under way end, and others may migrate and move rows again. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -49,7 +52,7 @@ export interface MigrateOptions<TShard extends string = string> {
  * const { shards } = await migrateShards(db, bundle);
  * @throws MigrationRefusedError before anything was changed; its `obstacles` say what is in the way on which shard.
  * @throws MigrationFailedError when a shard has refused a statement: it is as it was, and no further shard was begun. Its
- * `report` lists all; run it again to go on.
+ * `report` lists all; run it again to go on. MigrationStoppedError, which has one too, when the `signal` left shards untouched.
  * @throws ConfigError when the bundle cannot be read; MoveInProgressError when a move of rows does not end in time.
  */
 export async function migrateShards<TShard extends string>(
@@ -85,12 +88,13 @@ class Run<TShard extends string> {
     const { resolver, moveTimeoutMs, planner } = this.cluster.executor.cluster;
     // First contact makes the cluster, and with it the catalog's tables.
     await schemaShards(this.cluster);
-    const settings = { what: 'migration', patienceMs: moveTimeoutMs, refusal: heldRefusal };
+    const { signal } = this.options;
+    const settings = { what: 'migration', patienceMs: moveTimeoutMs, refusal: heldRefusal, signal };
     try {
       return await SchemaHold.while(resolver.catalog, settings, async (hold) => {
         const names = await schemaShards(this.cluster);
         const plans = await this.#plan({ names, run: this.#run });
-        await this.options.onPlan?.({ shards: plans.map((plan) => beginOf<TShard>(plan)) });
+        if (!signal?.aborted) await this.options.onPlan?.({ shards: plans.map((plan) => beginOf<TShard>(plan)) });
         return this.#apply(plans, hold);
       });
     } finally {
@@ -112,9 +116,10 @@ class Run<TShard extends string> {
   }
 
   async #apply(plans: readonly ShardPlan[], hold: SchemaHold): Promise<MigrationReport<TShard>> {
-    const { concurrency, onBegin, onProgress } = this.options;
+    const { concurrency, onBegin, onProgress, signal } = this.options;
     const results = new Map(plans.map((plan) => [plan.shard, beginOf<TShard>(plan)]));
     const each = async (plan: ShardPlan) => {
+      if (signal?.aborted) return false;
       onBegin?.(plan.shard as TShard);
       const result = { ...(results.get(plan.shard) as ShardMigration<TShard>), ...(await this.#applyTo(plan, hold)) };
       results.set(plan.shard, result);
@@ -125,6 +130,8 @@ class Run<TShard extends string> {
     if (canary && (await each(canary))) await inTurns(others, concurrency, each);
     const report = { shards: [...results.values()] };
     if (report.shards.some(({ state }) => state === 'failed')) throw new MigrationFailedError(report);
+    // Without a failure, only the signal leaves any.
+    if (report.shards.some(({ state }) => state === 'untouched')) throw new MigrationStoppedError(report);
     return report;
   }
 

@@ -10,6 +10,11 @@ export interface Context {
   readonly out: Output;
   readonly cwd: string;
   readonly options: Options;
+  /**
+   * Aborted when the user wants the command to end, which it then has to do soon: as long as it has not asked for this, it is
+   * ended at once.
+   */
+  heedStop(): AbortSignal;
   project(): Promise<Project>;
   /** `withNew`: also with databases of Cloudflare that are configured, and no part of the cluster yet. */
   fleet(settings?: { withNew: boolean }): Promise<Fleet>;

@@ -6,9 +6,15 @@ import { openRemote } from './fleet/remote';
 import { text, wholeNumber } from './options';
 import type { Output } from './output/output';
 import { Project } from './project/project';
+import type { Stop } from './stop';
 
 /** A context, and what ends all that it has opened. */
-export function createContext(cwd: string, options: Options, out: Output): Context & { close(): Promise<void> } {
+export function createContext(
+  cwd: string,
+  options: Options,
+  out: Output,
+  stop: Stop,
+): Context & { close(): Promise<void> } {
   let project: Promise<Project> | undefined;
   let fleet: Promise<Fleet> | undefined;
   const readProject = () => {
@@ -36,6 +42,7 @@ export function createContext(cwd: string, options: Options, out: Output): Conte
     out,
     cwd,
     options,
+    heedStop: () => stop.heed(),
     project: readProject,
     fleet: ({ withNew } = { withNew: false }) => {
       fleet ??= open(withNew);

@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 import { runCli } from './program';
+import { Stop } from './stop';
+
+const stop = new Stop();
+stop.listen();
 
 // Nothing that this process has opened may keep it alive, and all output is written by now.
-runCli(process.argv.slice(2), process.cwd()).then(
+runCli(process.argv.slice(2), process.cwd(), stop).then(
   (code) => flushed(() => process.exit(code)),
   (error: unknown) => {
     console.error(error);

@@ -5,6 +5,7 @@ import { commands } from './commands';
 import { createContext } from './context';
 import { EXIT, errorAsJson, exitCodeOf } from './errors';
 import { createOutput } from './output/output';
+import type { Stop } from './stop';
 
 const NAME = 'sharded-drizzle';
 
@@ -31,9 +32,9 @@ const FILES = [
  * Runs the command line.
  *
  * @returns The exit code: 0 done, 1 something failed or was found, 2 the command line or the configuration is wrong, 3 it would
- * not have been safe and nothing was changed.
+ * not have been safe and nothing was changed, 130 or 143 a signal has cut it short.
  */
-export async function runCli(args: readonly string[], cwd: string): Promise<number> {
+export async function runCli(args: readonly string[], cwd: string, stop: Stop): Promise<number> {
   let exitCode: number = EXIT.ok;
   const program = new Command(NAME)
     .description('Drizzle over many D1 databases: migrations, moves and a look at the shards.')
@@ -44,7 +45,7 @@ export async function runCli(args: readonly string[], cwd: string): Promise<numb
   for (const command of commands) {
     const own = define(program, command);
     own.action(async () => {
-      exitCode = await execute(command, own.args, own.opts<Options>(), cwd);
+      exitCode = await execute(command, own.args, own.opts<Options>(), cwd, stop);
     });
   }
   try {
@@ -71,15 +72,21 @@ function define(program: Command, command: CliCommand): Command {
   return own.addHelpText('after', `\nExamples:\n${examples.join('\n')}`);
 }
 
-async function execute(command: CliCommand, args: readonly string[], options: Options, cwd: string): Promise<number> {
+async function execute(
+  command: CliCommand,
+  args: readonly string[],
+  options: Options,
+  cwd: string,
+  stop: Stop,
+): Promise<number> {
   const out = createOutput(options.json === true);
-  const context = createContext(cwd, options, out);
+  const context = createContext(cwd, options, out, stop);
   try {
     const { result, failed = false } = await command.run(context, args);
     out.document({ ok: !failed, command: command.name, ...(result as object) });
-    return failed ? EXIT.failed : EXIT.ok;
+    return failed ? (stop.exitCode ?? EXIT.failed) : EXIT.ok;
   } catch (error) {
-    const exitCode = exitCodeOf(error);
+    const exitCode = stop.exitCode ?? exitCodeOf(error);
     out.document({ ok: false, command: command.name, exitCode, error: errorAsJson(error) });
     out.note(`${command.name}: ${error instanceof Error ? error.message : String(error)}`);
     if (process.env.SHARDED_DEBUG && error instanceof Error) out.note(error.stack ?? '');

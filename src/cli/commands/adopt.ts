@@ -33,10 +33,15 @@ which rows are the right ones: --resolve.`,
     }
     const rules = text(options, 'resolve');
     if (rules !== undefined) return resolve(context, readRules(rules));
-    const { job } = await runJob(fleet, out, async ({ background = false, onProgress = () => {} }) => {
-      const started = await fleet.db.$cluster.adopt({ background, onProgress });
-      return started ? { job: started } : {};
-    });
+    const { job } = await runJob(
+      fleet,
+      out,
+      context.heedStop(),
+      async ({ background = false, onProgress = () => {} }) => {
+        const started = await fleet.db.$cluster.adopt({ background, onProgress });
+        return started ? { job: started } : {};
+      },
+    );
     const adoption = await fleet.db.$cluster.adoption();
     for (const { keyspace, key, shards } of adoption.conflicts.slice(0, 20)) {
       out.line(`The key '${key}' of ${keyspace} is in ${shards.join(' and ')}: see --resolve.`);

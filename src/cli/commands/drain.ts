@@ -15,7 +15,7 @@ export const drain: CliCommand = {
     ['drain db-old', 'while it is in use'],
   ],
   changes: true,
-  run: async ({ project, fleet: openFleet, options, out }, [shard = '']) => {
+  run: async ({ project, fleet: openFleet, heedStop, options, out }, [shard = '']) => {
     (await project()).needSharding('drain');
     const fleet = await openFleet();
     const settings = paceOf(options);
@@ -24,7 +24,9 @@ export const drain: CliCommand = {
       out.line(plan.text);
       return { result: { plan } };
     }
-    const { plan, job } = await runJob(fleet, out, (more) => fleet.db.$cluster.drain(shard, { ...settings, ...more }));
+    const { plan, job } = await runJob(fleet, out, heedStop(), (more) =>
+      fleet.db.$cluster.drain(shard, { ...settings, ...more }),
+    );
     out.line(plan.text);
     const outcome = endOfJob(out, job, { plan });
     if (job?.state === 'done') out.line(`${shard} is empty: take it out of sharded.config.ts and deploy.`);

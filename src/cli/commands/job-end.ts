@@ -12,5 +12,6 @@ export function endOfJob(out: Output, job: JobStatus | undefined, result: object
   const failed = job.state !== 'done';
   out.line(`Job ${job.id} is ${job.state}: ${describe({ ...job, etaSeconds: undefined })}.`);
   if (job.error !== undefined) out.line(job.error);
+  if (job.state === 'paused') out.line(`It goes on with: npx sharded-drizzle moves resume ${job.id}`);
   return { result: { ...result, job }, failed };
 }

@@ -1,6 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { MigrationFailedError, type MigrationReport, type ShardMigration } from '../../migrations/errors';
+import {
+  MigrationFailedError,
+  type MigrationReport,
+  MigrationStoppedError,
+  type ShardMigration,
+} from '../../migrations/errors';
 import { migrateShards } from '../../migrations/migrate-shards';
 import { inTurns } from '../../migrations/shards';
 import type { CliCommand, Context, Outcome } from '../command';
@@ -16,7 +21,7 @@ export const migrate: CliCommand = {
   summary: 'Bring every shard to the newest migration.',
   detail: `All shards are looked at first; nothing is begun while one of them is ahead, was edited, or has drifted. Then the
 canary gets what it lacks, then the others. What one shard lacks is one transaction. It stops at the first failure,
-and goes on from there when it is run again. No rows are moved meanwhile.`,
+and goes on from there when it is run again. No rows are moved meanwhile. Ctrl-C stops it after the shards that are under way.`,
   options: [
     ['--canary <shard>', 'the shard that goes first, alone (the first one)'],
     NO_DRIFT,
@@ -46,11 +51,14 @@ async function runMigrate(context: Context): Promise<Outcome> {
     showPlan(out, looked);
     return { result: looked };
   }
+  const signal = context.heedStop();
   let list: ShardList | undefined;
+  signal.addEventListener('abort', () => list?.stop());
   let restore: Record<string, RestorePoint> = {};
   try {
     const report = await migrateShards(fleet.db, migrations, {
       ...settings,
+      signal,
       onPlan: async (plan) => {
         showPlan(out, plan);
         const behind = plan.shards.filter(({ pending }) => pending.length > 0).map(({ shard }) => shard);
@@ -65,7 +73,7 @@ async function runMigrate(context: Context): Promise<Outcome> {
     return { result: { ...report, restore } };
   } catch (error) {
     await list?.close();
-    if (error instanceof MigrationFailedError) showEnd(out, error.report);
+    if (error instanceof MigrationFailedError || error instanceof MigrationStoppedError) showEnd(out, error.report);
     throw error;
   }
 }

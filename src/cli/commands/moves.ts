@@ -51,7 +51,11 @@ async function list({ fleet: openFleet, out }: Context): Promise<Outcome> {
   return { result: { jobs, moves: recent } };
 }
 
-async function act({ project, fleet: openFleet, out }: Context, action: string, named?: string): Promise<Outcome> {
+async function act(
+  { project, fleet: openFleet, heedStop, out }: Context,
+  action: string,
+  named?: string,
+): Promise<Outcome> {
   (await project()).needSharding('moves');
   const job = named === undefined ? undefined : Number(named);
   if (job !== undefined && !Number.isSafeInteger(job)) throw new UsageError(`${named} is no number of a job.`);
@@ -61,12 +65,22 @@ async function act({ project, fleet: openFleet, out }: Context, action: string, 
     });
   }
   const { $cluster } = (await openFleet()).db;
+  if (action === 'resume' && job !== undefined) {
+    // A process that ends in the midst would keep its lease of the job.
+    heedStop().addEventListener('abort', () => {
+      out.note('Stopping after the move that is under way.');
+      $cluster.pause(job).catch(() => {});
+    });
+  }
   const jobs =
     action === 'resume'
       ? await $cluster.resume(job)
       : [await (action === 'pause' ? $cluster.pause(job as number) : $cluster.cancel(job as number))];
   showJobs(out, jobs);
-  return { result: { jobs }, failed: jobs.some(({ state }) => state === 'failed') };
+  return {
+    result: { jobs },
+    failed: jobs.some(({ state }) => state === 'failed' || (state === 'paused' && action === 'resume')),
+  };
 }
 
 function showJobs(out: Context['out'], jobs: readonly JobStatus[]): void {

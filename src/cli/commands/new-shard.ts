@@ -130,7 +130,7 @@ async function join(context: Context, project: Project, name: string): Promise<O
     );
     return { result: { step: 'deploy', shard: name, applied } };
   }
-  const { job } = await runJob(fleet, out, async () => {
+  const { job } = await runJob(fleet, out, context.heedStop(), async () => {
     const started = await fleet.db.$cluster.addShard(name);
     return started ? { job: started } : {};
   });

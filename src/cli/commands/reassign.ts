@@ -18,7 +18,7 @@ export const reassign: CliCommand = {
     ['reassign user-123 db-west --dry-run', 'where they are now'],
   ],
   changes: true,
-  run: async ({ project, fleet: openFleet, options, out }, [key = '', to = '']) => {
+  run: async ({ project, fleet: openFleet, heedStop, options, out }, [key = '', to = '']) => {
     (await project()).needSharding('reassign');
     const fleet = await openFleet();
     if (!fleet.databases.has(to)) {
@@ -32,7 +32,7 @@ export const reassign: CliCommand = {
       out.line(from === to ? `${key} lives on ${to} already.` : `${key} lives on ${from} and would move to ${to}.`);
       return { result: { key, keyspace, from, to } };
     }
-    const { job } = await runJob(fleet, out, async () => ({
+    const { job } = await runJob(fleet, out, heedStop(), async () => ({
       job: await fleet.db.$cluster.reassign(key, to, keyspace),
     }));
     return endOfJob(out, job, { key, keyspace, to });

@@ -22,8 +22,8 @@ export function paceOf(options: Options): JobSettings {
 export const rebalance: CliCommand = {
   name: 'rebalance',
   summary: 'Give every shard its share of the slots and keys.',
-  detail: `With the least movement, by the shards' weights, while they are in use. It can be stopped at any time: what was moved
-stays where it is, and the next run goes on.`,
+  detail: `With the least movement, by the shards' weights, while they are in use. It can be stopped at any time, and what was moved
+stays where it is: Ctrl-C pauses it. With --remote and a coordinator it goes on without the command.`,
   options: [
     ['--shards <names>', 'the shards that take part, with commas (all that are active)'],
     ['--max-moved <share>', 'the largest share of all slots that may move, from 0 to 1'],
@@ -34,7 +34,7 @@ stays where it is, and the next run goes on.`,
     ['rebalance --max-moved 0.1', 'a tenth of the slots at most'],
   ],
   changes: true,
-  run: async ({ project, fleet: openFleet, options, out }) => {
+  run: async ({ project, fleet: openFleet, heedStop, options, out }) => {
     (await project()).needSharding('rebalance');
     const fleet = await openFleet();
     const maxMoved = fraction(options, 'maxMoved');
@@ -49,7 +49,9 @@ stays where it is, and the next run goes on.`,
       out.line(plan.text);
       return { result: { plan } };
     }
-    const { plan, job } = await runJob(fleet, out, (more) => fleet.db.$cluster.rebalance({ ...settings, ...more }));
+    const { plan, job } = await runJob(fleet, out, heedStop(), (more) =>
+      fleet.db.$cluster.rebalance({ ...settings, ...more }),
+    );
     out.line(plan.text);
     return endOfJob(out, job, { plan });
   },

@@ -1,8 +1,10 @@
+import childProcess from 'node:child_process';
 import { join } from 'node:path';
 import { loadMiniflare } from '../../in-node/load-miniflare';
 
 /** As far as it is used. */
 export interface Runtime {
+  readonly ready: Promise<unknown>;
   getD1Database(binding: string): Promise<D1Database>;
   getKVNamespace(binding: string): Promise<KVNamespace>;
   dispatchFetch(url: string, init: object): Promise<Response>;
@@ -39,7 +41,46 @@ export async function startRuntime(root: string, worker: WorkerOptions, state?: 
     ...worker,
     ...(state === undefined ? {} : { resourcePersistencePath: state, defaultPersistRoot: state }),
   };
-  return new Miniflare(convertV4MiniflareOptions?.(options) ?? options);
+  return inOwnGroup(async () => {
+    const runtime = withoutSignals(() => new Miniflare(convertV4MiniflareOptions?.(options) ?? options));
+    try {
+      await runtime.ready;
+      return runtime;
+    } catch (error) {
+      await runtime.dispose().catch(() => {});
+      throw error;
+    }
+  });
+}
+
+/**
+ * What is made leaves signals to `stop.ts`: Miniflare would end the process in the midst of what it does. Its hook of the process's
+ * exit stays.
+ */
+function withoutSignals<T>(make: () => T): T {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const before = new Set(signals.flatMap((signal) => process.listeners(signal)));
+  const made = make();
+  for (const signal of signals) {
+    for (const one of process.listeners(signal)) if (!before.has(one)) process.off(signal, one);
+  }
+  return made;
+}
+
+/**
+ * Ctrl-C goes to every process of the terminal's group: databases of this machine would be gone in the midst of a batch, and with
+ * them the catalog, in which a run says that it has ended. Windows has no such groups.
+ */
+async function inOwnGroup<T>(start: () => Promise<T>): Promise<T> {
+  const { spawn } = childProcess;
+  const apart = (command: string, args: readonly string[], options: childProcess.SpawnOptions) =>
+    spawn(command, args, { ...options, detached: process.platform !== 'win32' });
+  childProcess.spawn = apart as typeof spawn;
+  try {
+    return await start();
+  } finally {
+    childProcess.spawn = spawn;
+  }
 }
 
 const NO_CODE = [{ type: 'ESModule', path: 'worker.mjs', contents: 'export default {}' }] as const;

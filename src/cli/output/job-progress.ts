@@ -5,6 +5,9 @@ import type { Fleet } from '../fleet/fleet';
 import type { Output } from './output';
 import { bar } from './shard-list';
 
+/** Goes to the start of the line, and empties it. */
+const CLEAR = '\r\u001b[K';
+
 /** Shows how far a job is: a bar that is written over where a person looks, and elsewhere a line for each tenth. */
 export class JobProgress {
   #tenth = 0;
@@ -14,7 +17,9 @@ export class JobProgress {
   readonly show = (status: JobStatus): void => {
     const part = status.totalRows > 0 ? Math.min(1, status.rows / status.totalRows) : 0;
     if (this.out.isTerminal) {
-      process.stdout.write(`\r\u001b[K${bar(part)}  ${describe(status)}`);
+      // A line that wraps could not be written over.
+      const width = (process.stdout.columns || 80) - 1;
+      process.stdout.write(`${CLEAR}${`${bar(part)}  ${describe(status)}`.slice(0, width)}`);
     } else if (Math.floor(part * 10) > this.#tenth) {
       this.#tenth = Math.floor(part * 10);
       this.out.line(`${String(this.#tenth * 10).padStart(3)}%  ${describe(status)}`);
@@ -22,7 +27,12 @@ export class JobProgress {
   };
 
   end(): void {
-    if (this.out.isTerminal) process.stdout.write('\r\u001b[K');
+    if (this.out.isTerminal) process.stdout.write(CLEAR);
+  }
+
+  note(text: string): void {
+    this.end();
+    this.out.note(text);
   }
 }
 
@@ -35,28 +45,44 @@ const POLL_MS = 1000;
 
 /**
  * Runs a job. Cloudflare's databases are far away from here, so there the coordinator runs it, beside them, and it goes on when
- * this process is stopped; without a coordinator this process carries every row.
+ * this process is stopped; without a coordinator this process carries every row, and pauses the job when it is stopped.
  */
 export async function runJob<T extends { readonly job?: JobStatus }>(
   fleet: Fleet,
   out: Output,
+  stop: AbortSignal,
   start: (settings: JobSettings) => Promise<T>,
 ): Promise<T> {
   const progress = new JobProgress(out);
   const isFar = fleet.where === 'remote' && fleet.cluster.controlShard === undefined;
+  if (!isFar) stop.addEventListener('abort', () => progress.note('Stopping after the move that is under way.'));
+  const onProgress = (status: JobStatus) => {
+    progress.show(status);
+    // It may have ended by itself meanwhile.
+    if (stop.aborted && status.state === 'running') void fleet.db.$cluster.pause(status.id).catch(() => {});
+  };
   try {
-    const report = await start({ background: isFar, onProgress: progress.show });
-    return isFar && report.job ? { ...report, job: await follow(fleet, report.job, progress) } : report;
+    const report = await start({ background: isFar, onProgress });
+    return isFar && report.job ? { ...report, job: await follow(fleet, report.job, progress, stop) } : report;
   } finally {
     progress.end();
   }
 }
 
-async function follow({ catalog }: Fleet, job: JobStatus, progress: JobProgress): Promise<JobStatus> {
+async function follow(
+  { catalog }: Fleet,
+  job: JobStatus,
+  progress: JobProgress,
+  stop: AbortSignal,
+): Promise<JobStatus> {
   for (let status = job; ; await pause(POLL_MS)) {
     const found = await catalog.job(job.id);
     if (found) status = statusOf(found);
     if (status.state !== 'running') return status;
+    if (stop.aborted) {
+      progress.note(`Job ${job.id} goes on without this command: npx sharded-drizzle moves pause ${job.id} stops it.`);
+      return status;
+    }
     progress.show(status);
   }
 }

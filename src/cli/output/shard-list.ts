@@ -9,7 +9,8 @@ export interface ShardList {
   progress(shard: string, part: number, text: string): void;
   done(shard: string, text: string): void;
   failed(shard: string, text: string): void;
-  /** What was not touched by then will not be. */
+  /** What was not begun by then will not be. */
+  stop(): void;
   close(): Promise<void>;
 }
 
@@ -40,6 +41,7 @@ export function shardList(out: Output, shards: readonly string[]): ShardList {
     progress: () => {},
     done: (shard, text) => (shards.length > MAX_SHARDS_LISTED ? count() : tell('done', shard, text)),
     failed: (shard, text) => tell('failed', shard, text),
+    stop: () => out.note('Stopping after the shards that are under way. A second signal ends it at once.'),
     close: async () => {},
   };
 }
@@ -48,6 +50,7 @@ type Task = ListrTaskWrapper<unknown, never, never>;
 
 interface Row {
   task: Task | undefined;
+  isBegun: boolean;
   isOpen: boolean;
   readonly ended: Promise<void>;
   readonly end: (error?: Error) => void;
@@ -64,6 +67,7 @@ class LiveList implements ShardList {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       this.#rows.set(shard, {
         task: undefined,
+        isBegun: false,
         isOpen: true,
         ended: promise,
         end: (error) => (error ? reject(error) : resolve()),
@@ -79,12 +83,16 @@ class LiveList implements ShardList {
     const options = {
       concurrent: true,
       exitOnError: false,
+      // It would end the process at once.
+      registerSignalListeners: false,
       rendererOptions: { collapseErrors: true, showErrorMessage: false },
     };
     this.#list = new Listr(tasks, options).run();
   }
 
   begin(shard: string): void {
+    const row = this.#rows.get(shard);
+    if (row) row.isBegun = true;
     this.progress(shard, 0, 'running');
   }
 
@@ -103,13 +111,20 @@ class LiveList implements ShardList {
     this.#end(shard, new Error(text));
   }
 
+  stop(): void {
+    for (const [shard, { isBegun }] of this.#rows) if (!isBegun) this.#skip(shard);
+  }
+
   async close(): Promise<void> {
-    for (const [shard, { task, isOpen }] of this.#rows) {
-      if (!isOpen) continue;
-      task?.skip(this.#title(shard, 'untouched'));
-      this.#end(shard);
-    }
+    for (const shard of this.#rows.keys()) this.#skip(shard);
     await this.#list;
+  }
+
+  #skip(shard: string): void {
+    const row = this.#rows.get(shard);
+    if (!row?.isOpen) return;
+    row.task?.skip(this.#title(shard, 'untouched'));
+    this.#end(shard);
   }
 
   #end(shard: string, error?: Error): void {

@@ -33,6 +33,8 @@ export interface WranglerConfig {
 /** As far as it is used; https://developers.cloudflare.com/workers/wrangler/api/ */
 interface RawConfig {
   readonly name?: string;
+  /** Older versions of wrangler do not say. */
+  readonly definedEnvironments?: readonly string[];
   readonly account_id?: string;
   readonly d1_databases: readonly { binding: string; database_name?: string; database_id?: string }[];
   readonly kv_namespaces: readonly { binding: string }[];
@@ -91,6 +93,12 @@ export function readWranglerConfig(wrangler: Wrangler, path: string, env: string
   } catch (error) {
     throw new UsageError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
+    });
+  }
+  // Wrangler would only warn, and take the databases of the top level.
+  if (env !== undefined && raw.definedEnvironments?.includes(env) === false) {
+    throw new UsageError(`${path} has no environment ${env}.`, {
+      remedy: raw.definedEnvironments.length > 0 ? `It has ${raw.definedEnvironments.join(', ')}.` : 'Leave --env out.',
     });
   }
   const databases = raw.d1_databases.map(({ binding, database_name, database_id }) => ({

@@ -1,5 +1,5 @@
 import { ownerOf } from '../../sharded-drizzle';
-import { isWord, tokenize } from '../../sql/tokens';
+import { isOp, isWord, tokenize } from '../../sql/tokens';
 import type { CliCommand, Options } from '../command';
 import { RefusedError, UsageError } from '../errors';
 import type { Fleet } from '../fleet/fleet';
@@ -65,9 +65,10 @@ async function namedShards(fleet: Fleet, options: Options): Promise<string[] | u
 const READING = ['select', 'values', 'explain', 'pragma'];
 const WRITING = ['insert', 'update', 'delete', 'replace'];
 
-/** A `with` may end in a write. */
+/** A `with` may end in a write, and so may several statements: over HTTP, D1 runs all of them. */
 function isReading(statement: string): boolean {
   const tokens = tokenize(statement);
+  if (tokens.some((token, i) => isOp(token, ';') && i < tokens.length - 1)) return false;
   if (READING.some((word) => isWord(tokens[0], word))) return !isWord(tokens[0], 'pragma') || !statement.includes('=');
   return isWord(tokens[0], 'with') && !tokens.some((token) => WRITING.some((word) => isWord(token, word)));
 }

@@ -42,6 +42,8 @@ export async function runCli(args: readonly string[], cwd: string, stop: Stop): 
     .helpCommand(false)
     .showHelpAfterError(`(${NAME} <command> --help says more)`)
     .exitOverride();
+  const wantsJson = wantsDocument(args);
+  if (wantsJson) program.configureOutput({ writeErr: () => {} });
   for (const command of commands) {
     const own = define(program, command);
     own.action(async () => {
@@ -53,9 +55,19 @@ export async function runCli(args: readonly string[], cwd: string, stop: Stop): 
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // --help and --version end this way too; commander has said the rest.
-    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error.exitCode === 0) return EXIT.ok;
+    const message = error.message.replace(/^error: /, '');
+    const failure = { ok: false, exitCode: EXIT.usage, error: { code: 'USAGE', message } };
+    createOutput(wantsJson).document(failure);
+    return EXIT.usage;
   }
   return exitCode;
+}
+
+/** Before it is known what the arguments mean: what comes after `--` is no option. */
+function wantsDocument(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).includes('--json');
 }
 
 function define(program: Command, command: CliCommand): Command {

@@ -60,7 +60,7 @@ async function act(
   const job = named === undefined ? undefined : Number(named);
   if (job !== undefined && !Number.isSafeInteger(job)) throw new UsageError(`${named} is no number of a job.`);
   if (job === undefined && action !== 'resume') {
-    throw new UsageError(`Which job shall ${action === 'pause' ? 'pause' : 'be cancelled'}?`, {
+    throw new UsageError(`Which job shall be ${action === 'pause' ? 'paused' : 'cancelled'}?`, {
       remedy: `npx sharded-drizzle moves lists them; then: moves ${action} <job>`,
     });
   }

@@ -28,7 +28,11 @@ Tables of this package, of migrations and of D1 are left alone.`,
     const fleet = await openFleet();
     const concurrency = wholeNumber(options, 'concurrency') ?? 6;
     const canary = text(options, 'canary');
-    if (canary !== undefined && !fleet.databases.has(canary)) throw new UsageError(`There is no shard ${canary}.`);
+    if (canary !== undefined && !fleet.databases.has(canary)) {
+      throw new UsageError(`There is no shard ${canary}.`, {
+        remedy: `Write one of: ${[...fleet.databases.keys()].join(', ')}.`,
+      });
+    }
     const { casing } = project.sharding;
     const plan = await planPush({
       shards: Object.fromEntries(fleet.databases),

@@ -40,9 +40,9 @@ databases as they are, where only reading is safe: a write there passes the rout
         remedy: 'Leave --shard, --key and --all out; or, when nothing else uses these rows now, add --write.',
       });
     }
-    const rows = named ? await askEach(fleet, named, statement, isOn(options, 'all')) : await ask(fleet, statement);
-    show(out, rows);
-    return { result: { rows } };
+    const answer = named ? await askEach(fleet, named, statement, isOn(options, 'all')) : await ask(fleet, statement);
+    show(out, answer);
+    return { result: answer };
   },
 };
 
@@ -73,23 +73,32 @@ function isReading(statement: string): boolean {
   return isWord(tokens[0], 'with') && !tokens.some((token) => WRITING.some((word) => isWord(token, word)));
 }
 
-async function ask({ db }: Fleet, statement: string): Promise<Row[]> {
-  return (await db.$client.prepare(statement).all<Row>()).results;
+interface SqlAnswer {
+  readonly rows: readonly Row[];
+  /** How many rows were written, indexes not counted. */
+  readonly changes: number;
 }
 
-async function askEach(fleet: Fleet, shards: readonly string[], statement: string, named: boolean): Promise<Row[]> {
+async function ask({ db }: Fleet, statement: string): Promise<SqlAnswer> {
+  const { results, meta } = await db.$client.prepare(statement).all<Row>();
+  return { rows: results, changes: meta.changes };
+}
+
+async function askEach(fleet: Fleet, shards: readonly string[], statement: string, named: boolean): Promise<SqlAnswer> {
   const rows: Row[] = [];
+  let changes = 0;
   for (const shard of shards) {
-    const { results } = await (fleet.databases.get(shard) as D1Database).prepare(statement).all<Row>();
+    const { results, meta } = await (fleet.databases.get(shard) as D1Database).prepare(statement).all<Row>();
     rows.push(...results.map((row) => (named ? { shard, ...row } : row)));
+    changes += meta.changes;
   }
-  return rows;
+  return { rows, changes };
 }
 
-function show(out: Output, rows: readonly Row[]): void {
+function show(out: Output, { rows, changes }: SqlAnswer): void {
   const [first] = rows;
   if (!first) {
-    out.line('No rows.');
+    out.line(changes > 0 ? `${changes.toLocaleString('en')} rows changed.` : 'No rows.');
     return;
   }
   const columns = Object.keys(first);

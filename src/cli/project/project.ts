@@ -56,6 +56,16 @@ export class Project {
   /** The D1 of each shard. */
   databases(): Map<string, DatabaseBinding> {
     const bound = new Map(this.config.databases.map((one) => [one.binding, one]));
+    const shardOf = new Map<string, string>();
+    for (const [shard, binding] of Object.entries(this.sharding.shards)) {
+      const other = shardOf.get(binding);
+      if (other !== undefined) {
+        throw new UsageError(`The shards ${other} and ${shard} are both bound as ${binding}.`, {
+          remedy: 'Every shard is a database of its own.',
+        });
+      }
+      shardOf.set(binding, shard);
+    }
     return new Map(
       Object.entries(this.sharding.shards).map(([shard, binding]) => {
         const found = bound.get(binding);

@@ -34,7 +34,7 @@ export function refusalOf(plans: readonly ShardPush[], reason: 'dataLoss' | 'obs
   const lines = groups.flatMap((group) => group[reason].map((line) => `\n- ${namesOf(group.shards)}: ${line}`));
   return reason === 'dataLoss'
     ? new PushRefusedError(`Nothing was pushed, as data would be lost:${lines.join('')}\n`, groups, {
-        remedy: 'Push with `force` if that is meant.',
+        remedy: 'Push with --force if that is meant.',
       })
     : new PushRefusedError(`The schema cannot be pushed, and nothing was changed:${lines.join('')}`, groups);
 }

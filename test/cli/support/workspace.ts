@@ -61,7 +61,7 @@ export class Workspace implements Disposable {
 
   constructor(options: WorkspaceOptions) {
     this.options = options;
-    const { shards, coordinator = false, ids = [], wrangler = '' } = options;
+    const { shards, ids = [] } = options;
     const modules = join(this.folder, 'node_modules');
     mkdirSync(modules);
     for (const name of ['drizzle-orm', 'drizzle-kit', 'wrangler']) {
@@ -70,8 +70,14 @@ export class Workspace implements Disposable {
     this.write('package.json', JSON.stringify({ name: 'user-of-it', type: 'module' }));
     this.write('schema.ts', SCHEMA);
     this.write('drizzle.config.ts', `export default { dialect: 'sqlite', schema: './schema.ts', out: './drizzle' };`);
-    this.write('wrangler.toml', [wranglerToml(shards, coordinator, ids), wrangler].join('\n'));
+    this.bind(shards, ids);
     this.shard(shards);
+  }
+
+  /** Writes `wrangler.toml` for so many databases. */
+  bind(count: number, ids: readonly string[] = []): void {
+    const { coordinator = false, wrangler = '' } = this.options;
+    this.write('wrangler.toml', [wranglerToml(count, coordinator, ids), wrangler].join('\n'));
   }
 
   /** Writes `sharded.config.ts` for so many shards. */

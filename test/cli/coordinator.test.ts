@@ -37,12 +37,15 @@ it('uses the catalog in the coordinator of a Worker', async () => {
   const migrated = await account.run(['migrate', '--no-drift', '--json'], env);
   expect(migrated).toMatchObject({ code: 0, stderr: '', json: { shards: Array(2).fill({ state: 'done' }) } });
   expect(await account.sql(0, "select name from sqlite_master where name glob '_shard_catalog*'")).toEqual([]);
-  const [status, verified] = await Promise.all([
+  const [several, status, verified] = await Promise.all([
+    // Over HTTP, both would be run.
+    account.run(['sql', 'select 1; delete from users', '--shard', 'db-0'], env),
     account.run(['status', '--no-drift', '--json', '--url', url], { SHARDED_SECRET: SECRET }),
     account.run(['verify'], env),
   ]);
   expect(status).toMatchObject({ code: 0, json: { shards: Array(2).fill({ state: 'active', slotShare: 0.5 }) } });
   expect(verified.code).toBe(0);
+  expect(several).toMatchObject({ code: 3, stderr: expect.stringContaining('This statement may write') });
 });
 
 it('says what is wrong with the way to it', async () => {

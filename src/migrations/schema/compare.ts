@@ -144,7 +144,7 @@ const generatedText = ({ generated }: SchemaColumn): string =>
   generated ? `as (${generated.as}) ${generated.stored ? 'stored' : 'virtual'}` : 'no';
 
 const indexText = ({ table, unique, terms, where }: SchemaIndex): string =>
-  `${unique ? 'unique ' : ''}on ${foldName(table)} (${terms.map(foldName).join(', ')})${where === undefined ? '' : ` where ${where}`}`;
+  `${unique ? 'unique ' : ''}on ${foldName(table)} (${terms.join(', ')})${where === undefined ? '' : ` where ${where}`}`;
 
 function foreignKeyText({ columns, table, foreignColumns, onDelete, onUpdate }: SchemaForeignKey): string {
   const action = (on: string, what: string) => (what === 'no action' ? '' : ` on ${on} ${what}`);

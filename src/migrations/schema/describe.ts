@@ -136,7 +136,7 @@ function indexOf(row: Row, rows: readonly Row[]): SchemaIndex {
     table,
     unique: terms[0]?.uniq === 1,
     terms: terms.map((term, i) => {
-      const what = term.name === null ? text.terms[i] : String(term.name);
+      const what = term.name === null ? text.terms[i] : foldName(String(term.name));
       const collate = String(term.coll).toUpperCase() === 'BINARY' ? '' : ` collate ${String(term.coll).toLowerCase()}`;
       return `${what}${collate}${term.desc === 1 ? ' desc' : ''}`;
     }),

@@ -166,3 +166,13 @@ it.each([
   const differences = compareSchemas(await describeSchema(plain), await describeSchema(other()));
   expect(differences.map((one) => one.message).join('; ')).toBe(message);
 });
+
+it('what stands in quotes in an expression of an index has a case', async () => {
+  const by = (path: string) => ['create table docs (Body text)', `create index i on docs (body ->> '${path}', BODY)`];
+  await run(plain, by('$.userId'));
+  await run(other(), by('$.userid'));
+  const differences = compareSchemas(await describeSchema(plain), await describeSchema(other()));
+  expect(differences.map((one) => one.message)).toEqual([
+    "index i: on docs (body ->> '$.userid', body) here, should be on docs (body ->> '$.userId', body)",
+  ]);
+});

@@ -10,6 +10,7 @@ import { inTurns, runOnShards, schemaShards } from '../../migrations/shards';
 import { SCHEMA_TEXT } from '../../moves/schema';
 import { raise } from '../../placement/guard';
 import type { BoundStatement } from '../../sql/bound';
+import { quoteName } from '../../sql/tokens';
 import { type PushedShard, PushFailedError, PushRefusedError, type PushReport, refusalOf } from './errors';
 import { groupByStatements } from './group';
 import { type PushPlan, planShard, type ShardPush } from './plan-push';
@@ -116,11 +117,11 @@ async function pushAll<TShard extends string>(
   const applyTo = async (plan: ShardPush<TShard>): Promise<Error | undefined> => {
     try {
       await renew();
-      await run(plan.shard, [textIs(plan.text), ...plan.statements.map((sql) => ({ sql, params: [] }))]);
+      await run(plan.shard, [...isStill(plan), ...plan.statements.map((sql) => ({ sql, params: [] }))]);
       return undefined;
     } catch (error) {
       // The answer may have been lost, and the schema is what tells.
-      return (await hasIt(plan.shard)) ? undefined : (error as Error);
+      return (await hasIt(plan.shard)) ? undefined : (overtaken(plan, error) ?? (error as Error));
     }
   };
   const hasIt = async (shard: string): Promise<boolean> => {
@@ -143,19 +144,28 @@ async function pushAll<TShard extends string>(
 
 async function isAsPlanned(plan: ShardPush, run: RunOnShard): Promise<true> {
   try {
-    await run(plan.shard, [textIs(plan.text)]);
+    await run(plan.shard, isStill(plan));
     return true;
   } catch (error) {
-    if (!(error instanceof Error && error.message.includes(CHANGED))) throw error;
-    throw new PushRefusedError(
-      `The schema of ${plan.shard} was changed after the push was planned. Nothing was pushed.`,
-      groupByStatements([plan]),
-      { remedy: 'Plan again.', shard: plan.shard, cause: error },
-    );
+    throw overtaken(plan, error) ?? error;
   }
 }
 
+/** The refusal, where a shard is no longer what was planned for. */
+function overtaken(plan: ShardPush, error: unknown): PushRefusedError | undefined {
+  const said = error instanceof Error ? error.message : '';
+  const { shard } = plan;
+  const message = said.includes(CHANGED)
+    ? `The schema of ${shard} was changed after the push was planned. Nothing was pushed there.`
+    : said.includes(FILLED)
+      ? `Rows that would be lost were written to ${shard} after the push was planned. Nothing was pushed there.`
+      : undefined;
+  const details = { remedy: 'Plan again.', shard, cause: error };
+  return message === undefined ? undefined : new PushRefusedError(message, groupByStatements([plan]), details);
+}
+
 const CHANGED = 'SCHEMA_CHANGED';
+const FILLED = 'ROWS_WRITTEN';
 
 const beginOf = <TShard extends string>({ shard, statements }: ShardPush<TShard>): PushedShard<TShard> => ({
   shard,
@@ -163,8 +173,14 @@ const beginOf = <TShard extends string>({ shard, statements }: ShardPush<TShard>
   statements,
 });
 
-/** Fails, and rolls its batch back, unless the schema is the one that was planned for: a batch cannot apply twice. */
-const textIs = (text: string): BoundStatement => ({
-  sql: `select case when ${SCHEMA_TEXT} is not ?1 then ${raise(`'${CHANGED}'`)} end as unchanged`,
-  params: [text],
-});
+/**
+ * Fails, and rolls its batch back, unless the schema is the one that was planned for, so that a batch cannot apply twice, and
+ * tables are as empty as it was planned for.
+ */
+const isStill = ({ text, empty }: Pick<ShardPush, 'text' | 'empty'>): BoundStatement[] => [
+  { sql: `select case when ${SCHEMA_TEXT} is not ?1 then ${raise(`'${CHANGED}'`)} end as unchanged`, params: [text] },
+  ...empty.map((table) => ({
+    sql: `select case when exists (select 1 from ${quoteName(table)}) then ${raise(`'${FILLED}'`)} end as unchanged`,
+    params: [],
+  })),
+];

@@ -60,6 +60,17 @@ export const tablesToCount = ({ tables, dropped }: Changes): string[] => [
   ...tables.filter(({ change }) => change.kind !== 'same').map(({ from }) => from.name),
 ];
 
+/** Tables that lose nothing because they have no rows: that has to be so when the statements run, too. */
+export const tablesToStayEmpty = ({ tables, dropped }: Changes, rows: ReadonlyMap<string, number>): string[] =>
+  [
+    ...dropped,
+    ...tables
+      .filter(({ from, to, change }) =>
+        [change.dropped, retyped(from, to), computed(from, to)].some((one) => one.length),
+      )
+      .map(({ from }) => from),
+  ].flatMap(({ name }) => (rows.get(name) ? [] : [name]));
+
 export interface ShardStatements {
   readonly statements: readonly string[];
   /** What is worth knowing, one line each. */
@@ -161,7 +172,12 @@ function lossesOf({ tables, dropped, rebuilt }: Changes, rows: ReadonlyMap<strin
     ),
     ...tables.flatMap(({ from, to }) =>
       rows.get(from.name)
-        ? retyped(from, to).map((text) => `${text}: values of ${count(from.name)} may become other ones`)
+        ? [
+            ...retyped(from, to).map((text) => `${text}: values of ${count(from.name)} may become other ones`),
+            ...computed(from, to).map(
+              (name) => `${name} is computed from now on: its values in ${count(from.name)} go`,
+            ),
+          ]
         : [],
     ),
     ...tables
@@ -190,6 +206,15 @@ function retyped(from: SchemaTable, to: SchemaTable): string[] {
       : [];
   });
 }
+
+/** Columns whose values were written, and give way to an expression. */
+const computed = (from: SchemaTable, to: SchemaTable): string[] =>
+  to.columns
+    .filter(({ name, generated }) => {
+      const was = from.columns.find((column) => foldName(column.name) === foldName(name));
+      return generated && was && !was.generated;
+    })
+    .map(({ name }) => `${to.name}.${name}`);
 
 /** drizzle-kit would ask. Here nobody can be asked for each shard. */
 function renamesOf({ tables, created, dropped }: Changes): string[] {

@@ -5,7 +5,7 @@ import { inTurns } from '../../migrations/shards';
 import { SCHEMA_TEXT } from '../../moves/schema';
 import type { BoundStatement } from '../../sql/bound';
 import { foldName, quoteName } from '../../sql/tokens';
-import { type Actual, changesOf, type ShardStatements, statementsOf, tablesToCount } from './diff';
+import { type Actual, changesOf, type ShardStatements, statementsOf, tablesToCount, tablesToStayEmpty } from './diff';
 import { type Casing, createStatements } from './kit';
 import { type Wanted, wantedSchema } from './wanted';
 
@@ -30,6 +30,8 @@ export interface ShardPush<TShard extends string = string> extends ShardStatemen
   readonly shard: TShard;
   /** Its schema as it was when this was planned: nothing is applied to another one. */
   readonly text: string;
+  /** Tables without rows, which would be lost: nothing is applied once there are some. */
+  readonly empty: readonly string[];
 }
 
 export interface PushPlan<TShard extends string = string> {
@@ -77,11 +79,11 @@ const readOf =
 export async function planShard(
   read: Read,
   { wanted, isOwn }: Pick<PushPlan, 'wanted' | 'isOwn'>,
-): Promise<ShardStatements & { readonly text: string }> {
+): Promise<Omit<ShardPush, 'shard'>> {
   const { text, ...actual } = await actualOf(read, isOwn);
   const changes = changesOf(wanted, actual);
   const rows = await countRows(read, tablesToCount(changes));
-  return { ...statementsOf(wanted, actual, changes, rows), text };
+  return { ...statementsOf(wanted, actual, changes, rows), text, empty: tablesToStayEmpty(changes, rows) };
 }
 
 const bound = (sql: string): BoundStatement => ({ sql, params: [] });

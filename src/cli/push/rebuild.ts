@@ -24,7 +24,9 @@ export function rebuildStatements(rebuilds: readonly Rebuild[]): {
   readonly restore: string[];
 } {
   const counted = rebuilds.filter(({ from, to }) => from.autoincrement && to.autoincrement);
+  // SQLite keeps a sequence under the name as it was written, which may differ in case from the new one.
   const names = counted.map(({ to }) => `'${to.name.replaceAll("'", "''")}'`).join(', ');
+  const isCounted = `name COLLATE NOCASE IN (${names})`;
   const setAside = rebuilds.map(
     (one) => `CREATE TABLE ${stash(one.to.name)} AS SELECT ${carried(one, 'from')} FROM ${quoteName(one.from.name)}`,
   );
@@ -35,23 +37,20 @@ export function rebuildStatements(rebuilds: readonly Rebuild[]): {
   if (counted.length === 0) return { setAside, restore };
   // Ids of rows that were deleted are not given again.
   return {
-    setAside: [
-      ...setAside,
-      `CREATE TABLE ${SEQUENCES} AS SELECT name, seq FROM sqlite_sequence WHERE name IN (${names})`,
-    ],
+    setAside: [...setAside, `CREATE TABLE ${SEQUENCES} AS SELECT name, seq FROM sqlite_sequence WHERE ${isCounted}`],
     restore: [
       ...restore,
-      `DELETE FROM sqlite_sequence WHERE name IN (${names})`,
-      `INSERT INTO sqlite_sequence (name, seq) SELECT name, seq FROM ${SEQUENCES}`,
+      `DELETE FROM sqlite_sequence WHERE ${isCounted}`,
+      `INSERT INTO sqlite_sequence (name, seq) SELECT t.name, s.seq FROM ${SEQUENCES} s JOIN sqlite_master t ON t.type = 'table' AND t.name = s.name COLLATE NOCASE`,
       `DROP TABLE ${SEQUENCES}`,
     ],
   };
 }
 
-/** Columns that hold values in both, with the rowid where it is nobody's column: full-text tables know rows by it. */
+/** Columns that can be written and have values now, with the rowid where it is nobody's column: full-text tables know rows by it. */
 function carried({ from, to }: Pick<Rebuild, 'from' | 'to'>, side: 'from' | 'to'): string {
   const stored = new Map(to.columns.filter(({ generated }) => !generated).map(({ name }) => [foldName(name), name]));
-  const shared = from.columns.filter(({ name, generated }) => !generated && stored.has(foldName(name)));
+  const shared = from.columns.filter(({ name }) => stored.has(foldName(name)));
   const columns = shared.map(({ name }) => quoteName(side === 'from' ? name : (stored.get(foldName(name)) as string)));
   // In a statement that has no such column, "name" would be a string.
   const qualified = side === 'from' ? columns.map((name) => `${quoteName(from.name)}.${name}`) : columns;

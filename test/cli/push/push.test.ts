@@ -3,6 +3,7 @@ import { check, foreignKey, index, integer, sqliteTable, sqliteView, text, uniqu
 import { describe, expect, it, vi } from 'vitest';
 import { applyPush, groupByStatements, PushFailedError, PushRefusedError, planPush } from '../../../src/cli/push';
 import { shardedDrizzle } from '../../../src/index';
+import { InterceptedD1 } from '../../../src/testing/intercepted-d1';
 import { type Name, rowsOf, run, useDatabases } from './databases';
 
 const databases = useDatabases();
@@ -140,6 +141,22 @@ describe('what loses data', () => {
     ]);
   });
 
+  it('is also a column that is computed from now on; one that no longer is keeps what it showed', async () => {
+    const as = sql`upper(name)`;
+    const columns = { id: text('id').primaryKey(), name: text('name') };
+    const computed = { users: sqliteTable('users', { ...columns, label: text('label').generatedAlwaysAs(as) }) };
+    const written = { users: sqliteTable('users', { ...columns, label: text('label').notNull().default('') }) };
+    await push(computed);
+    await run(databases.s0, "insert into users (id, name) values ('a', 'Ann')");
+    await push(written);
+    expect(await rowsOf(databases.s0, 'select * from users')).toEqual([{ id: 'a', name: 'Ann', label: 'ANN' }]);
+    expect((await plan(computed)).shards.map(({ dataLoss }) => dataLoss)).toEqual([
+      ['users.label is computed from now on: its values in 1 rows go'],
+      [],
+      [],
+    ]);
+  });
+
   it('is no push where a column or a table may have been renamed, also with force', async () => {
     await onAll(USERS, 'create table notes (id text primary key not null, body text)');
     const renamed = {
@@ -207,6 +224,14 @@ describe('a table that is rebuilt', () => {
       await rowsOf(databases.s1, "select name from sqlite_master where name like '\\_\\_push%' escape '\\'"),
     ).toEqual([]);
     expect((await push({ users: stricter, posts, adults, log, likes })).shards[0]?.state).toBe('current');
+  });
+
+  it('keeps its sequence where its name is written in another case', async () => {
+    await onAll('create table Posts (id integer primary key autoincrement not null, stars integer)');
+    await onAll('insert into posts values (7, 1), (3, 2)', 'delete from posts where id = 7');
+    const id = integer('id').primaryKey({ autoIncrement: true });
+    await push({ posts: sqliteTable('posts', { id, stars: integer('stars').notNull() }) });
+    expect(await rowsOf(databases.s0, 'select * from sqlite_sequence')).toEqual([{ name: 'posts', seq: 7 }]);
   });
 
   it('keeps what Drizzle has no words for, unless it is forced to make the table anew', async () => {
@@ -306,6 +331,27 @@ describe('a shard that fails', () => {
     expect(
       await rowsOf(databases.s0, "select name from sqlite_master where type = 'index' and sql is not null"),
     ).toEqual([]);
+  });
+
+  it('is one that had no rows to lose, and has some now', async () => {
+    await onAll(USERS);
+    const old = await plan({ users: sqliteTable('users', { id: text('id').primaryKey() }) });
+    expect(old.shards.map(({ dataLoss }) => dataLoss)).toEqual([[], [], []]);
+    await run(databases.s2, "insert into users values ('a', 'Ann')");
+    await expect(applyPush(old, { shards: shardsOf() })).rejects.toThrow(
+      'Rows that would be lost were written to s2 after the push was planned. Nothing was pushed there.',
+    );
+    // The same where they come while other shards are changed.
+    await run(databases.s2, 'delete from users');
+    const s0 = new InterceptedD1(databases.s0, async ({ statements }, go) => {
+      if (statements.some(({ sql }) => sql.startsWith('ALTER')))
+        await run(databases.s2, "insert into users values ('b', 'Bob')");
+      return go();
+    });
+    const error = await applyPush(old, { shards: { ...shardsOf(), s0 } }).catch((one: unknown) => one);
+    expect((error as PushFailedError).report.shards.map(({ state }) => state)).toEqual(['done', 'done', 'failed']);
+    expect((error as Error).message).toContain('Rows that would be lost were written to s2');
+    expect(await rowsOf(databases.s2, 'select * from users')).toEqual([{ id: 'b', name: 'Bob' }]);
   });
 });
 

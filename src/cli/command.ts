@@ -16,8 +16,8 @@ export interface Context {
    */
   heedStop(): AbortSignal;
   project(): Promise<Project>;
-  /** `withNew`: also with databases of Cloudflare that are configured, and no part of the cluster yet. */
-  fleet(settings?: { withNew: boolean }): Promise<Fleet>;
+  /** `joining`: also with this database, and with no other one that is configured and no part of the cluster yet. */
+  fleet(settings?: { joining?: string }): Promise<Fleet>;
 }
 
 export interface Outcome {

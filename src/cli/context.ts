@@ -26,13 +26,14 @@ export function createContext(
     });
     return project;
   };
-  const open = async (withNew: boolean): Promise<Fleet> => {
+  const open = async (joining: string | undefined): Promise<Fleet> => {
     const settings = { concurrency: wholeNumber(options, 'concurrency'), waitMs: waitOf(options) };
     const read = await readProject();
     const place = await openPlace(read, options);
     try {
       const all = fleetOf(read, place, settings);
-      return place.where === 'local' || withNew ? all : await withoutNew(all, read, settings, out);
+      const isFree = place.where === 'local' && joining === undefined;
+      return isFree ? all : await withoutNew(all, read, settings, out, joining);
     } catch (error) {
       await place.close();
       throw error;
@@ -44,8 +45,8 @@ export function createContext(
     options,
     heedStop: () => stop.heed(),
     project: readProject,
-    fleet: ({ withNew } = { withNew: false }) => {
-      fleet ??= open(withNew);
+    fleet: ({ joining } = {}) => {
+      fleet ??= open(joining);
       return fleet;
     },
     close: async () => {
@@ -56,12 +57,18 @@ export function createContext(
 
 /**
  * A shard that joined before the Worker binds it would be missing there, and every query that asks all shards be refused. So only
- * `new-shard` lets one join.
+ * `new-shard` lets one join, and no other along with it, as first contact takes all that are there.
  */
-async function withoutNew(fleet: Fleet, project: Project, settings: FleetSettings, out: Output): Promise<Fleet> {
+async function withoutNew(
+  fleet: Fleet,
+  project: Project,
+  settings: FleetSettings,
+  out: Output,
+  joining: string | undefined,
+): Promise<Fleet> {
   const view = await fleet.catalog.map();
   const known = new Set(view?.map.shards.map(({ name }) => name));
-  const added = [...fleet.databases.keys()].filter((name) => view && !known.has(name));
+  const added = [...fleet.databases.keys()].filter((name) => view && !known.has(name) && name !== joining);
   if (added.length === 0) return fleet;
   for (const name of added)
     out.note(`${name} is no part of the cluster yet, and is left out: npx sharded-drizzle new-shard ${name}`);

@@ -101,7 +101,7 @@ function configure({ out }: Context, { config }: Project, { name, binding, datab
 
 async function join(context: Context, project: Project, name: string): Promise<Outcome> {
   const { out, options } = context;
-  const fleet = await context.fleet({ withNew: true });
+  const fleet = await context.fleet({ joining: name });
   const view = await fleet.catalog.map();
   const state = view?.map.shards.find((shard) => shard.name === name)?.state;
   if (state === 'retired') {

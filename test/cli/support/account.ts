@@ -76,7 +76,7 @@ export class Account implements AsyncDisposable {
   }
 }
 
-const bundleOf = (files: Files): JournalBundle => ({
+export const bundleOf = (files: Files): JournalBundle => ({
   journal: journalOf(files),
   migrations: Object.fromEntries(files.map(([, sql], idx) => [`m${String(idx).padStart(4, '0')}`, sql])),
 });

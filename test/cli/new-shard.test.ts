@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { migrateShards, shardedDrizzle } from '../../src/node';
+import { Account, bundleOf } from './support/account';
+import { shardsOf } from './support/client';
+import { MiniflareBackend } from './support/miniflare-backend';
+import { FILES, nameOf } from './support/workspace';
+
+it('joins one shard, and no other that is configured and not ready', async () => {
+  await using account = await Account.open(new MiniflareBackend({ databases: 4 }));
+  const all = shardsOf(account.server);
+  const first = (count: number) => Object.fromEntries(Object.entries(all).slice(0, count));
+  await migrateShards(shardedDrizzle({ shards: first(2) }), bundleOf(FILES));
+  account.workspace.migrations(FILES);
+
+  const joined = await account.run(['new-shard', nameOf(2), '--join', '--json']);
+  expect(joined).toMatchObject({ code: 0, json: { ok: true, step: 'done' } });
+  const shards = await shardedDrizzle({ shards: first(3) }).$cluster.shards();
+  expect(shards.map(({ name, state }) => [name, state])).toEqual([
+    [nameOf(0), 'active'],
+    [nameOf(1), 'active'],
+    [nameOf(2), 'active'],
+  ]);
+});

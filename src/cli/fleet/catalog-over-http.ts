@@ -23,8 +23,14 @@ export function coordinatorOverHttp(base: string, secret: string, send: Fetch): 
   };
 }
 
+/** In the words of a binding, so that it is tried again: every operation of the catalog may be. */
+export const lost = (reason: string, cause: unknown): Error =>
+  new Error(`Network connection lost: ${reason}.`, { cause });
+
 async function read(url: string, response: Pick<Response, 'status' | 'text'>): Promise<Answer<unknown>> {
-  const text = await response.text();
+  const text = await response.text().catch((error: unknown) => {
+    throw lost(`the answer of ${url} is cut off`, error);
+  });
   let answer: unknown;
   try {
     answer = JSON.parse(text);
@@ -35,7 +41,10 @@ async function read(url: string, response: Pick<Response, 'status' | 'text'>): P
   if (response.status === 200 && typeof answer === 'object' && answer !== null) {
     return 'error' in answer ? (answer as Answer<unknown>) : { value: undefined, ...answer };
   }
-  const said = (answer as { error?: string } | undefined)?.error ?? text.slice(0, 200);
+  const refused = (answer as { error?: string } | null | undefined)?.error;
+  // Not the endpoint's own words: it was not reached, or has fallen over.
+  if (response.status >= 500 && refused === undefined) throw lost(`${url} answered ${response.status}`, text);
+  const said = refused ?? text.slice(0, 200);
   return { error: `${url} answered ${response.status}: ${said} ${remedyOf(response.status)}` };
 }
 

@@ -1,10 +1,10 @@
 import { UsageError } from '../errors';
 import type { Project } from '../project/project';
-import { RemoteClient } from '../remote/client';
+import { isPrivate, RemoteClient } from '../remote/client';
 import { restoreCommand, timeTravelBookmark } from '../remote/databases';
 import { httpD1 } from '../remote/http-d1';
 import type { Pace } from '../remote/paced-fetch';
-import { coordinatorOverHttp } from './catalog-over-http';
+import { coordinatorOverHttp, lost } from './catalog-over-http';
 import type { Place } from './fleet';
 import { openScratch } from './miniflare';
 
@@ -83,12 +83,20 @@ function coordinatorAt(url: string | undefined, secret: string | undefined) {
   }
   if (!URL.canParse(url))
     throw new UsageError(`${url} is no URL.`, { remedy: 'Write https://worker.example.workers.dev' });
+  if (!isPrivate(url)) {
+    throw new UsageError(`The secret of the catalog is not sent to ${url}.`, { remedy: 'Use an address with https.' });
+  }
+  // A header that cannot be sent would be quoted by the error of `fetch`.
+  if (!/^[\x20-\x7e]+$/.test(secret)) {
+    throw new UsageError('SHARDED_SECRET contains characters that cannot be sent.', {
+      remedy: 'Look for a line break in it; a secret is plain ASCII.',
+    });
+  }
   return coordinatorOverHttp(url, secret, async (target, init) => {
     try {
       return await fetch(target, init);
     } catch (error) {
-      // In the words of a binding, so that it is tried again: every operation of the catalog may be.
-      throw new Error(`Network connection lost: ${target} does not answer.`, { cause: error });
+      throw lost(`${target} does not answer`, error);
     }
   });
 }

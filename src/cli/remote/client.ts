@@ -75,7 +75,8 @@ function checked({ accountId, apiToken, baseURL = CLOUDFLARE }: Credentials): Re
   return { accountId: account, apiToken: token, baseURL };
 }
 
-function isPrivate(baseURL: string): boolean {
+/** Nobody on the way can read what is sent there. */
+export function isPrivate(baseURL: string): boolean {
   if (!URL.canParse(baseURL)) return false;
   const { protocol, hostname } = new URL(baseURL);
   return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname));

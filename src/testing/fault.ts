@@ -51,13 +51,15 @@ export function failingOn(fault: Fault): Failing {
   const random = seeded(seed);
   let toPass = skip;
   let left = times;
+  // A batch is one call, however many of its statements are meant.
+  const passed = new WeakSet<D1Call>();
   return (sql, call) => {
-    if (left <= 0 || !isMeant(sql, call)) return undefined;
-    if (toPass > 0) {
-      toPass--;
+    if (left <= 0 || passed.has(call) || !isMeant(sql, call)) return undefined;
+    if (toPass > 0 || (chance < 1 && random() >= chance)) {
+      if (toPass > 0) toPass--;
+      passed.add(call);
       return undefined;
     }
-    if (chance < 1 && random() >= chance) return undefined;
     left--;
     return error instanceof Error ? error : new Error(D1_ERRORS[error]);
   };

@@ -6,7 +6,7 @@ const call: D1Call = { method: 'all', statements: [] };
 /** Which of the statements fail, in this order. */
 const failed = (fault: Fault, statements: readonly string[]): boolean[] => {
   const failOn = failingOn(fault);
-  return statements.map((sql) => failOn(sql, call) !== undefined);
+  return statements.map((sql) => failOn(sql, { ...call }) !== undefined);
 };
 
 describe('a fault', () => {
@@ -24,6 +24,13 @@ describe('a fault', () => {
     expect(failed({ on: 'a', skip: 1, times: 2 }, statements)).toEqual([false, false, true, true, false, false]);
     expect(failed({ times: 0 }, ['a'])).toEqual([false]);
     expect(failed({}, ['a', 'b', 'c'])).toEqual([true, true, true]);
+  });
+
+  it('skips calls, however many statements of a batch it means', () => {
+    const failOn = failingOn({ on: 'a', skip: 2 });
+    const batches = Array.from({ length: 3 }, (): D1Call => ({ ...call, method: 'batch' }));
+    const hits = batches.map((batch) => ['a', 'b', 'a'].some((sql) => failOn(sql, batch) !== undefined));
+    expect(hits).toEqual([false, false, true]);
   });
 
   it('speaks as D1 does', () => {

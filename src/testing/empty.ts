@@ -1,14 +1,28 @@
+import { inDropOrder } from '../migrations/schema/drop-order';
+import { quoteName } from '../sql/tokens';
+
 /** Drops every table and view of a database, and with them its indexes and triggers. */
 export async function emptyDatabase(database: D1Database): Promise<void> {
   const { results } = await database
     .prepare(
-      // Virtual tables first: they take their shadow tables along.
-      `select type, name from sqlite_master where type in ('table', 'view') and name not like 'sqlite\\_%' escape '\\'
-       and name not like '\\_cf\\_%' escape '\\' order by type = 'table', sql like 'create virtual%' desc`,
+      // Virtual tables before others: they take their shadow tables along.
+      `select type, name, sql like 'create virtual%' as virtual,
+         (select json_group_array(f."table") from pragma_foreign_key_list(m.name) f where m.type = 'table') as parents
+       from sqlite_master m where type in ('trigger', 'table', 'view') and name not like 'sqlite\\_%' escape '\\'
+         and name not like '\\_cf\\_%' escape '\\'`,
     )
-    .all<{ type: string; name: string }>();
+    .all<{ type: string; name: string; virtual: number; parents: string }>();
   if (results.length === 0) return;
-  const drops = results.map(({ type, name }) => `drop ${type} if exists "${name.replaceAll('"', '""')}"`);
+  const tables = results
+    .filter(({ type, virtual }) => type === 'table' && virtual === 0)
+    .map((row) => ({ ...row, foreignKeys: (JSON.parse(row.parents) as string[]).map((table) => ({ table })) }));
+  const drops = [
+    // One that fires may need a table that has gone.
+    ...results.filter(({ type }) => type === 'trigger'),
+    ...results.filter(({ type }) => type === 'view'),
+    ...results.filter(({ virtual }) => virtual === 1),
+    ...inDropOrder(tables),
+  ].map(({ type, name }) => `drop ${type} if exists ${quoteName(name)}`);
   await database.batch(['pragma defer_foreign_keys = on', ...drops].map((sql) => database.prepare(sql)));
 }
 

@@ -37,6 +37,32 @@ describe('in workerd', () => {
     ).toBe(1);
   });
 
+  it('is emptied whatever refers to what, and whatever a trigger does', async () => {
+    const cluster = await testCluster({ shards: ['db-3'], kv: false, coordinator: false });
+    const { database } = cluster.shards['db-3'];
+    const statements = [
+      'create table log (line text)',
+      'create table users (id integer primary key)',
+      'create table posts (id integer primary key, author integer references users (id) on delete set null)',
+      'create table likes (who integer references users (id), post integer references posts (id) on delete cascade)',
+      'create table a (b integer references b (id), c integer references c (id) on delete cascade)',
+      'create table b (id integer primary key, a integer references a (c) on delete cascade)',
+      'create table c (id integer primary key, a integer references a (c))',
+      'create trigger logged after delete on likes begin insert into log values (old.who); end',
+      'create virtual table search using fts5(line)',
+      'create view liked as select * from likes',
+      'insert into users values (1)',
+      'insert into posts values (1, 1)',
+      'insert into likes values (1, 1)',
+    ];
+    await database.batch(statements.map((sql) => database.prepare(sql)));
+    await cluster.reset();
+    const { results } = await database
+      .prepare("select name from sqlite_master where name not glob '[_s][_cfsq]*' order by name")
+      .all();
+    expect(results).toEqual([]);
+  });
+
   it('says what is missing', async () => {
     await expect(testCluster({ shards: 2, schema })).rejects.toThrow('There is no binding SHARD_0.');
     await expect(testCluster({ shards: ['db-0'], env: { DB_0: env.DB_0 } })).rejects.toThrow('no binding KV.');

@@ -1,10 +1,11 @@
 import { affinityOf } from '../../layout/table';
 import { compareSchemas } from '../../migrations/schema/compare';
+import { inDropOrder } from '../../migrations/schema/drop-order';
 import type { Schema, SchemaTable } from '../../migrations/schema/schema';
 import { splitCommas } from '../../sql/reader';
 import { foldName, isOp, quoteName, type Token, tokenize } from '../../sql/tokens';
 import { keepingOf, unspoken } from './keep';
-import { inDropOrder, rebuildStatements, withDependants } from './rebuild';
+import { rebuildStatements, withDependants } from './rebuild';
 import { lacking, type TableChange, tableChange } from './table-change';
 import type { Wanted } from './wanted';
 

@@ -81,19 +81,3 @@ export function withDependants(names: ReadonlySet<string>, tables: readonly Sche
   }
   return all;
 }
-
-/** Those that refer to others come first: else ON DELETE would act, and fire the triggers of what is about to go. */
-export function inDropOrder(tables: readonly SchemaTable[]): SchemaTable[] {
-  const left = [...tables];
-  const order: SchemaTable[] = [];
-  while (left.length > 0) {
-    const isFree = ({ name }: SchemaTable) =>
-      left.every(
-        (one) => one.name === name || one.foreignKeys.every(({ table }) => foldName(table) !== foldName(name)),
-      );
-    // In a circle there is no right order.
-    const at = Math.max(0, left.findIndex(isFree));
-    order.push(...left.splice(at, 1));
-  }
-  return order;
-}

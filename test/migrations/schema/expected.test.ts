@@ -87,6 +87,17 @@ it('begins anew where another order is asked for', async () => {
   expect((await expected(migrationsOf(REBUILD)))?.tables.map(({ name }) => name)).toEqual(['posts', 'users']);
 });
 
+it('is emptied whatever refers to what', async () => {
+  const expected = expectedSchema(plain);
+  const authors = 'CREATE TABLE `authors` (`id` text PRIMARY KEY)';
+  const books =
+    'CREATE TABLE `books` (`id` text PRIMARY KEY, `author` text REFERENCES `authors`(`id`) ON DELETE SET NULL)';
+  const chapters =
+    'CREATE TABLE `chapters` (`author` text REFERENCES `authors`(`id`), `book` text REFERENCES `books`(`id`) ON DELETE CASCADE)';
+  await expected(migrationsOf([['0000_all', [authors, books, chapters].join(BREAK)]]));
+  expect((await expected(migrationsOf()))?.tables.map(({ name }) => name)).toEqual(['countries', 'users']);
+});
+
 describe('a first file that drizzle-kit has commented out', () => {
   it('leaves it open', async () => {
     const expected = expectedSchema(plain);

@@ -1,9 +1,14 @@
+import { ConfigError } from '../errors';
 import { inDropOrder } from '../migrations/schema/drop-order';
 import { quoteName } from '../sql/tokens';
 
-/** Drops every table and view of a database, and with them its indexes and triggers. */
+/**
+ * Drops every table and view of a database, and with them its indexes and triggers.
+ *
+ * @throws ConfigError, and drops nothing, where it is one of Cloudflare's.
+ */
 export async function emptyDatabase(database: D1Database): Promise<void> {
-  const { results } = await database
+  const { results, meta } = await database
     .prepare(
       // Virtual tables before others: they take their shadow tables along.
       `select type, name, sql like 'create virtual%' as virtual,
@@ -12,6 +17,12 @@ export async function emptyDatabase(database: D1Database): Promise<void> {
          and name not like '\\_cf\\_%' escape '\\'`,
     )
     .all<{ type: string; name: string; virtual: number; parents: string }>();
+  // Local databases are in no region: https://developers.cloudflare.com/d1/worker-api/return-object/
+  if (meta.served_by_region) {
+    throw new ConfigError(`A test cluster would drop every table of a database in ${meta.served_by_region}.`, {
+      remedy: 'Pass bindings of this machine, without `remote`.',
+    });
+  }
   if (results.length === 0) return;
   const tables = results
     .filter(({ type, virtual }) => type === 'table' && virtual === 0)

@@ -58,11 +58,9 @@ export function workerdBackend({
       ? (bound(COORDINATOR_BINDING, 'pass coordinator: env.… or coordinator: false') as CoordinatorNamespace)
       : coordinatorOption || undefined;
   const empty = async (cluster: string) => {
-    await Promise.all([
-      ...Object.values(databases).map(emptyDatabase),
-      kv && emptyKv(kv, kvPrefix(cluster)),
-      coordinator && emptyCoordinator(coordinator, cluster),
-    ]);
+    // They refuse when they are not of this machine, and then the rest is not, either.
+    await Promise.all(Object.values(databases).map(emptyDatabase));
+    await Promise.all([kv && emptyKv(kv, kvPrefix(cluster)), coordinator && emptyCoordinator(coordinator, cluster)]);
   };
   return {
     // The plugin ends the runtime.

@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
+import { InterceptedD1 } from '../../src/testing';
 import { testCluster } from '../../src/testing/workerd';
 import { clusterCases } from './cases';
 import { folderBundle, journalBundle, people, schema, tables, users } from './schema';
@@ -61,6 +62,20 @@ describe('in workerd', () => {
       .prepare("select name from sqlite_master where name not glob '[_s][_cfsq]*' order by name")
       .all();
     expect(results).toEqual([]);
+  });
+
+  it('drops nothing of a database that is not of this machine', async () => {
+    await env.DB_4.exec('create table precious (id)');
+    const remote = new InterceptedD1(env.DB_4, async (_call, run) => {
+      const result = await run();
+      for (const one of [result].flat() as D1Result[]) one.meta.served_by_region = 'WEUR';
+      return result;
+    });
+    await env.KV.put('sharded-drizzle:default:precious', '1');
+    await expect(testCluster({ shards: { 'db-4': remote } })).rejects.toThrow('every table of a database in WEUR');
+    expect(await env.DB_4.prepare('select count(*) as n from precious').first('n')).toBe(0);
+    expect(await env.KV.get('sharded-drizzle:default:precious')).toBe('1');
+    await env.DB_4.exec('drop table precious');
   });
 
   it('says what is missing', async () => {

@@ -65,8 +65,8 @@ export function bindSharding<
   TSchema extends Record<string, unknown>,
   TShard extends string,
   TDatabase extends string,
-  TKv extends string,
-  TCoordinator extends string,
+  TKv extends string = never,
+  TCoordinator extends string = never,
 >(
   sharding: Sharding<TSchema, TShard, TDatabase, TKv, TCoordinator>,
   env: ShardingEnv<TDatabase, NoInfer<TKv>, NoInfer<TCoordinator>>,

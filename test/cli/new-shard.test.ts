@@ -20,4 +20,15 @@ it('joins one shard, and no other that is configured and not ready', async () =>
     [nameOf(1), 'active'],
     [nameOf(2), 'active'],
   ]);
+
+  const names = [0, 1, 2, 3].map(nameOf);
+  const config = {
+    shards: Object.fromEntries(names.map((name, i) => [name, `DB_${i}`])),
+    shardLocations: Object.fromEntries(names.map((name) => [name, 'weur'])),
+    shardWeights: Object.fromEntries(names.map((name) => [name, 1])),
+  };
+  account.workspace.write('sharded.config.ts', `export default ${JSON.stringify(config)}`);
+  const status = await account.run(['status']);
+  expect(status).toMatchObject({ code: 0 });
+  expect(status.stderr).toContain(`${nameOf(3)} is no part of the cluster yet, and is left out`);
 });

@@ -49,9 +49,14 @@ export function fleetOf(
   leftOut: ReadonlySet<string> = new Set(),
 ): Fleet {
   const { kv, ...all } = project.sharding;
+  const isIn = <T>(byShard: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(byShard).filter(([shard]) => !leftOut.has(shard)));
+  const { shards, shardLocations, shardWeights } = all;
   const sharding = {
     ...all,
-    shards: Object.fromEntries(Object.entries(all.shards).filter(([shard]) => !leftOut.has(shard))),
+    shards: isIn(shards),
+    ...(shardLocations && { shardLocations: isIn(shardLocations) }),
+    ...(shardWeights && { shardWeights: isIn(shardWeights) }),
   };
   const bound = bindSharding(
     // Hints are the Workers' business; without them the catalog is asked.

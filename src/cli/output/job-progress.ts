@@ -75,6 +75,7 @@ async function follow(
   progress: JobProgress,
   stop: AbortSignal,
 ): Promise<JobStatus> {
+  let said: string | undefined;
   for (let status = job; ; await pause(POLL_MS)) {
     const found = await catalog.job(job.id);
     if (found) status = statusOf(found);
@@ -82,6 +83,10 @@ async function follow(
     if (stop.aborted) {
       progress.note(`Job ${job.id} goes on without this command: npx sharded-drizzle moves pause ${job.id} stops it.`);
       return status;
+    }
+    if (status.error !== undefined && status.error !== said) {
+      said = status.error;
+      progress.note(`Job ${job.id} goes on trying: ${said} To stop it: npx sharded-drizzle moves cancel ${job.id}`);
     }
     progress.show(status);
   }

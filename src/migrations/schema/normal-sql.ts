@@ -36,5 +36,7 @@ export function normalTokens(tokens: readonly Token[], table?: string): string {
 function textOf({ kind, value }: Token): string {
   if (kind === 'word' || kind === 'name') return foldName(value);
   if (kind === 'string') return `'${value.replaceAll("'", "''")}'`;
+  // Without its quotes it would be a number.
+  if (kind === 'blob') return `x'${value.toLowerCase()}'`;
   return SAME[value] ?? value;
 }

@@ -176,3 +176,10 @@ it('what stands in quotes in an expression of an index has a case', async () => 
     "index i: on docs (body ->> '$.userid', body) here, should be on docs (body ->> '$.userId', body)",
   ]);
 });
+
+it('bytes are no number', async () => {
+  await run(plain, ["create table docs (a default x'0F', b default x'41')"]);
+  await run(other(), ["create table docs (a default X'0f', b default 41)"]);
+  const differences = compareSchemas(await describeSchema(plain), await describeSchema(other()));
+  expect(differences.map((one) => one.message)).toEqual(["docs.b: default 41 here, should be x'41'"]);
+});

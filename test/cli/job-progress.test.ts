@@ -20,7 +20,9 @@ it('says what a job in the background meets while it is tried again', async () =
   } as unknown as Fleet;
   const notes: string[] = [];
   const out = { ...createOutput(false), line: () => {}, note: (text: string) => notes.push(text) };
-  const report = await runJob(fleet, out, async () => ({ job: statusOf(first as never) }));
+  const report = await runJob(fleet, out, new AbortController().signal, async () => ({
+    job: statusOf(first as never),
+  }));
   expect(report.job.state).toBe('done');
   expect(notes).toEqual([
     'Job 7 goes on trying: There is no binding for db-1. To stop it: npx sharded-drizzle moves cancel 7',

@@ -62,14 +62,27 @@ async function namedShards(fleet: Fleet, options: Options): Promise<string[] | u
   });
 }
 
-const READING = ['select', 'values', 'explain', 'pragma'];
+const READING = ['select', 'values', 'explain'];
+/** https://developers.cloudflare.com/d1/sql-api/sql-statements/#compatible-pragma-statements */
+const READING_PRAGMAS: ReadonlySet<string> = new Set([
+  'table_list',
+  'table_info',
+  'table_xinfo',
+  'index_list',
+  'index_info',
+  'index_xinfo',
+  'foreign_key_list',
+  'foreign_key_check',
+  'quick_check',
+]);
 const WRITING = ['insert', 'update', 'delete', 'replace'];
 
-/** A `with` may end in a write, and so may several statements: over HTTP, D1 runs all of them. */
-function isReading(statement: string): boolean {
+/** A `with` may end in a write, a pragma with a value is one, and D1 runs all statements of a text. */
+export function isReading(statement: string): boolean {
   const tokens = tokenize(statement);
-  if (tokens.some((token, i) => isOp(token, ';') && i < tokens.length - 1)) return false;
-  if (READING.some((word) => isWord(tokens[0], word))) return !isWord(tokens[0], 'pragma') || !statement.includes('=');
+  if (tokens.slice(0, -1).some((token) => isOp(token, ';'))) return false;
+  if (isWord(tokens[0], 'pragma')) return READING_PRAGMAS.has(tokens[1]?.value ?? '') && !statement.includes('=');
+  if (READING.some((word) => isWord(tokens[0], word))) return true;
   return isWord(tokens[0], 'with') && !tokens.some((token) => WRITING.some((word) => isWord(token, word)));
 }
 

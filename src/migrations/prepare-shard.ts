@@ -5,7 +5,8 @@ import { Refusal } from '../placement/signals';
 import { identityCheck } from '../placement/system-tables';
 import { type MigrationBundle, readMigrations } from './bundle';
 import { heldRefusal, MigrationRefusedError } from './errors';
-import { withHashes } from './hashed';
+import { type HashedFolder, withHashes } from './hashed';
+import { ledgerOf, type RunOnShard } from './ledger';
 import { planShard, type ShardPlan } from './plan';
 import { askShards, readingOf } from './shards';
 import { shardBatch } from './statements';
@@ -42,9 +43,20 @@ export async function prepareShard(cluster: ReadyCluster, bundle: MigrationBundl
     }
     const [other, own] = plans as [ShardPlan, ShardPlan];
     const pending = own.pending.filter((one) => other.applied.includes(one));
-    if (pending.length > 0) await run(shard, shardBatch(folder, { ...own, pending }));
+    if (pending.length > 0) await apply(run, folder, { ...own, pending });
     return pending.map(({ tag }) => tag);
   });
+}
+
+async function apply(run: RunOnShard, folder: HashedFolder, plan: ShardPlan): Promise<void> {
+  const { shard, pending } = plan;
+  try {
+    await run(shard, shardBatch(folder, plan));
+  } catch (error) {
+    // The answer may have been lost, and the ledger is what tells.
+    const now = planShard(folder, shard, await ledgerOf(run, shard));
+    if (now.pending.some((one) => pending.includes(one))) throw error;
+  }
 }
 
 /** It may have been told who it is already, but not by another cluster, or under another name. */

@@ -86,6 +86,11 @@ function tableOf(
   const sql = String(row.sql);
   const { generated, checks, autoincrement } = readCreateTable(sql, name);
   const shape = shapeOf({ name, sql }, columns as unknown as ColumnRow[], []);
+  const collationOf = (column: unknown) => shape.columns.find((one) => one.name === column)?.collation ?? 'BINARY';
+  const uniqueTerm = ({ name: column, coll }: Row) =>
+    String(coll).toUpperCase() === collationOf(column)
+      ? String(column)
+      : `${column} collate ${String(coll).toLowerCase()}`;
   return {
     name,
     columns: columns.map((column): SchemaColumn => {
@@ -98,7 +103,7 @@ function tableOf(
           .replace(/ ?([(),]) ?/g, '$1'),
         notNull: column.notnull === 1,
         default: column.dflt_value === null ? undefined : normalSql(String(column.dflt_value)),
-        collation: shape.columns.find((one) => one.name === column.name)?.collation ?? 'BINARY',
+        collation: collationOf(column.name),
         // https://www.sqlite.org/pragma.html#pragma_table_xinfo: 2 is virtual, 3 is stored.
         generated: as === undefined ? undefined : { as, stored: column.hidden === 3 },
       };
@@ -108,7 +113,7 @@ function tableOf(
     uniques: grouped(
       indexes.filter(({ origin }) => origin === 'u'),
       'idx',
-    ).map((terms) => terms.map((term) => String(term.name))),
+    ).map((terms) => terms.map(uniqueTerm)),
     foreignKeys: grouped(foreignKeys, 'id').map((rows) => foreignKeyOf(rows, keyOf)),
     checks,
     strict: row.strict === 1,

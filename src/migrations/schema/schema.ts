@@ -27,7 +27,7 @@ export interface SchemaTable {
   readonly columns: readonly SchemaColumn[];
   readonly primaryKey: readonly string[];
   readonly autoincrement: boolean;
-  /** Columns of each UNIQUE constraint, those of unique indexes not among them. */
+  /** Columns of each UNIQUE constraint, with a collation that is not the column's own; those of unique indexes not among them. */
   readonly uniques: readonly (readonly string[])[];
   readonly foreignKeys: readonly SchemaForeignKey[];
   /** Expressions of CHECK constraints, normalised. */

@@ -183,3 +183,15 @@ it('bytes are no number', async () => {
   const differences = compareSchemas(await describeSchema(plain), await describeSchema(other()));
   expect(differences.map((one) => one.message)).toEqual(["docs.b: default 41 here, should be x'41'"]);
 });
+
+it('a UNIQUE with a collation of its own is another one', async () => {
+  await run(plain, [
+    'create table docs (name text, other text collate nocase, unique (name collate nocase), unique (other))',
+  ]);
+  await run(other(), ['create table docs (name text, other text collate nocase, unique (name), unique (other))']);
+  const differences = compareSchemas(await describeSchema(plain), await describeSchema(other()));
+  expect(differences.map((one) => one.message)).toEqual([
+    'docs: unique (name collate nocase) is missing',
+    'docs: unique (name) is not in the migrations',
+  ]);
+});

@@ -1,4 +1,4 @@
-import { ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
+import { SchemaBehindError, ShardedDrizzleError, ShardQueryError, UnknownOutcomeError } from '../errors';
 import { newName } from '../placement/attempt';
 import { type Demand, type GuardRow, guardStatement, noteStatement, type PlacedKey } from '../placement/guard';
 import { joinRefusals, Refusal, type Signal, signalOf } from '../placement/signals';
@@ -143,6 +143,11 @@ export class ShardSet {
     try {
       return await this.#guarded(demand, statements, purpose);
     } catch (error) {
+      // A replica may not have heard of the migration yet.
+      const isReplica = this.clients.get(demand.shard) !== this.options.primaries.get(demand.shard);
+      if (error instanceof SchemaBehindError && isReplica && !purpose.write) {
+        return this.onPrimaries().guarded(demand, statements, purpose);
+      }
       if (!(error instanceof Refusal) || error.signal.kind !== 'noting') throw error;
       noting.add(demand.shard);
       return this.#guarded({ ...demand, notes: true }, statements, purpose);

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { migrateShards, SchemaBehindError, shardedDrizzle } from '../../src';
+import { InterceptedD1 } from '../../src/testing';
 import { failureOf } from '../placement/fixture';
 import { failTimes, faultyD1 } from '../support/faulty-d1';
 import { Fleet, PLACES, rowsEverywhere } from '../support/isolates';
@@ -78,4 +79,28 @@ it('writes once where an answer was lost, also in the batch that asks', async ()
 it('says what is missing without migrations', () => {
   const { config } = new Fleet('coordinator').isolate(3);
   expect(() => shardedDrizzle({ ...config, schemaCheck: true })).toThrow(/`schemaCheck` has no migrations/);
+});
+
+it('asks the primary where a replica lags', async () => {
+  const [[name, primary]] = Object.entries(shards(1)) as [[string, D1Database]];
+  const open = (d1: D1Database) =>
+    shardedDrizzle({ shards: { [name]: d1 }, migrations: bundleOf(FILES), schemaCheck: true });
+  class Lagging extends InterceptedD1 {
+    override withSession(): D1DatabaseSession {
+      const replica = new InterceptedD1(primary, ({ statements }, run) => {
+        if (statements.some(({ sql }) => sql.includes('SCHEMA_BEHIND')))
+          throw new Error("bad JSON path: 'SCHEMA_BEHIND'");
+        return run();
+      });
+      return replica.withSession('first-unconstrained');
+    }
+  }
+  const lagging = new Lagging(primary, (_call, run) => run());
+  const read = () => open(lagging).$client.withSession('first-unconstrained').prepare('select id from users').all();
+  const migrate = (count?: number) =>
+    migrateShards(shardedDrizzle({ shards: { [name]: primary } }), bundleOf(FILES.slice(0, count)));
+  await migrate(1);
+  await expect(read()).rejects.toBeInstanceOf(SchemaBehindError);
+  await migrate();
+  expect((await read()).results).toEqual([]);
 });

@@ -1,20 +1,14 @@
 #!/usr/bin/env node
-import { runCli } from './program';
-import { Stop } from './stop';
-
-const stop = new Stop();
-stop.listen();
-
-// Nothing that this process has opened may keep it alive, and all output is written by now.
-runCli(process.argv.slice(2), process.cwd(), stop).then(
-  (code) => flushed(() => process.exit(code)),
-  (error: unknown) => {
-    console.error(error);
-    process.exit(1);
-  },
-);
-
-/** Pipes are written asynchronously; leaving at once would cut a long document off. */
-function flushed(then: () => void): void {
-  process.stdout.write('', () => process.stderr.write('', then));
+// An older Node cannot even load the rest, so this file imports nothing of it before it has looked.
+const NEEDED = [22, 12] as const;
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
+  await import('./start.js');
+} else {
+  console.error(
+    `sharded-drizzle: Node ${NEEDED.join('.')} or later is needed, as by wrangler; this is ${process.version}.`,
+  );
+  process.exitCode = 2;
 }
+
+export {};

@@ -128,6 +128,11 @@ export interface ShardedConfig<
   exactlyOnce?: boolean;
   /** Statements in flight at a time, per statement of yours. Default 6: Workers open that many connections at once. */
   concurrency?: number;
+  /**
+   * `explicit`: a read or write that no condition confines to shard keys is a `ScatterError`, unless it is made through
+   * `db.$scatter`. Default `allow`: it asks all shards.
+   */
+  scatter?: 'allow' | 'explicit';
   /** A batch that writes to several shards: refuse it (default), or run one atomic batch on each. */
   crossShardBatch?: 'refuse' | 'per-shard';
   /**

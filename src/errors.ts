@@ -41,6 +41,13 @@ export class ConfigError extends ShardedDrizzleError {
   }
 }
 
+/** With `scatter: 'explicit'`: no condition names the shard key, so that all shards would be asked. Nothing was run. */
+export class ScatterError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('SCATTER', message, details);
+  }
+}
+
 /** A shard lacks a migration that this code was written for; nothing was run there. Only with `schemaCheck`. */
 export class SchemaBehindError extends ShardedDrizzleError {
   constructor(shard: string, tag: string, details?: ErrorDetails) {

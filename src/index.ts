@@ -18,6 +18,7 @@ export {
   MoveInProgressError,
   MoveRefusedError,
   PartialWriteError,
+  ScatterError,
   SchemaBehindError,
   ShardedDrizzleError,
   ShardIdentityError,

@@ -53,6 +53,13 @@ export interface ShardedHelpers<TDatabase, TShard extends string> {
    * @throws ConfigError when the table's primary key is no INTEGER PRIMARY KEY.
    */
   $nextId(table: SQLiteTable | string): Promise<number>;
+  /**
+   * The same database for statements that ask all shards, with `scatter: 'explicit'`.
+   *
+   * @example
+   * await db.$scatter.select().from(users).orderBy(users.name).limit(20);
+   */
+  readonly $scatter: TDatabase & ShardedHelpers<TDatabase, TShard>;
   /** Operations on the fleet of databases. */
   readonly $cluster: ClusterApi<TShard>;
   /**
@@ -117,16 +124,21 @@ function build<
     plain.set(name, known);
     return known;
   };
-  const helpers: ShardedHelpers<Database, TShard> = {
+  const helpers: Omit<ShardedHelpers<Database, TShard>, '$scatter'> = {
     $shard,
     $forKey: async (key, keyspace = DEFAULT_KEYSPACE) => $shard(await ownerOf(cluster, keyspace, key)),
     $near: (near) => build(cluster.near(pointOf(near)), config),
     $nextId: (table) => nextId(cluster, typeof table === 'string' ? table : getTableName(table)),
     $cluster: clusterApi<TShard>(cluster),
-    $explain: (query) => explain(cluster, query, casing),
+    $explain: (query) => explain(cluster.scatter(), query, casing),
   };
   const withCache = defined({ ...shared, cache }) as typeof shared;
-  return Object.assign(drizzle(new ShardedD1(cluster), withCache) as Database, helpers);
+  const db = Object.assign(drizzle(new ShardedD1(cluster), withCache) as Database, helpers);
+  // Made when asked for: it has one of its own.
+  return Object.defineProperty(db, '$scatter', { get: () => build(cluster.scatter(), config) }) as ShardedDatabase<
+    TRelations,
+    TShard
+  >;
 }
 
 /** Without the properties that are not given: Drizzle reads `undefined` as a value for some. */

@@ -35,6 +35,8 @@ export interface ReadyCluster {
   readonly moveSpec: () => MoveSpec;
   /** The same cluster for requests that come from somewhere. */
   readonly near: (point: Point | undefined) => ReadyCluster;
+  /** The same cluster for statements that may ask all shards. */
+  readonly scatter: () => ReadyCluster;
   /** The same cluster over sessions of its databases. */
   readonly session: (start: SessionStart) => { readonly executor: Executor; readonly sessions: ShardSessions };
 }
@@ -104,20 +106,32 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     rehearseWrites: config.rehearseWrites ?? true,
     moveTimeoutMs: positive('moveTimeout', config.moveTimeout, 10_000),
   };
-  const near = (point: Point | undefined): ReadyCluster => ({
+  const made = (point: Point | undefined, confined: boolean): ReadyCluster => ({
     databases,
     onQuery: config.onQuery,
     controlShard: config.coordinator ? undefined : (config.control ?? names[0]),
     moveSpec: () => specOf(layout, config.moveTriggers),
-    executor: new Executor(cluster, shards, point),
-    near,
+    executor: new Executor(cluster, shards, point, undefined, confined),
+    near: (other) => made(other, confined),
+    scatter: () => made(point, false),
     session: (start) => {
       const sessions = new ShardSessions(databases, start);
-      const executor = new Executor(cluster, shards.over(sessions), point, (shard) => sessions.needsPrimary(shard));
+      const executor = new Executor(
+        cluster,
+        shards.over(sessions),
+        point,
+        (shard) => sessions.needsPrimary(shard),
+        confined,
+      );
       return { executor, sessions };
     },
   });
-  return near(undefined);
+  return made(undefined, isExplicit(config));
+}
+
+function isExplicit({ scatter = 'allow' }: ShardedConfig): boolean {
+  if (scatter === 'allow' || scatter === 'explicit') return scatter === 'explicit';
+  throw new ConfigError(`scatter is ${JSON.stringify(scatter)}.`, { remedy: "Write 'explicit', or leave it out." });
 }
 
 /** What plans depend on, besides the databases. */

@@ -12,6 +12,7 @@ import { type Patience, untilAccepted } from './attempts';
 import { askBalanced } from './balance';
 import { claimerFor } from './claiming';
 import { type GatherLimits, gather } from './gather';
+import { needKeys } from './need-keys';
 import type { Numbers } from './numbers';
 import type { Planner } from './planner';
 import { probeSources } from './probe';
@@ -55,7 +56,14 @@ export class Executor {
     readonly near: Point | undefined,
     /** Told of a shard to which another one has sent us. */
     readonly onMoved: (shard: string) => void = () => {},
+    /** Statements have to name their shard keys. */
+    readonly confined = false,
   ) {}
+
+  /** The same for statements that may ask all shards. */
+  unconfined(): Executor {
+    return this.confined ? new Executor(this.cluster, this.shards, this.near, this.onMoved) : this;
+  }
 
   /** Throws what is refused for its text alone, before anything is asked. */
   checkText(sql: string): void {
@@ -162,6 +170,7 @@ export class Executor {
         remedy: 'Bind one value for each parameter.',
       });
     }
+    if (this.confined) needKeys(plan, sql, params, this.cluster.planner.layout);
     const context: RouteContext = {
       placement: attempt,
       sql,
@@ -171,7 +180,8 @@ export class Executor {
         return this.cluster.numbers.ids(table, count);
       },
       passOver: (table, id) => this.cluster.numbers.passOver(table, id),
-      read: async (statement) => (await this.rows(statement, 'arrays')).rows,
+      // What a statement needs besides is not what was asked.
+      read: async (statement) => (await this.unconfined().rows(statement, 'arrays')).rows,
     };
     switch (plan.kind) {
       case 'read':

@@ -1,0 +1,98 @@
+import { count, eq, inArray } from 'drizzle-orm';
+import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ScatterError, shardedDrizzle } from '../src';
+import { failureOf } from './placement/fixture';
+import { resetDatabases } from './support/reset';
+import { runEverywhere } from './support/seed';
+import { shards } from './support/shards';
+
+const users = sqliteTable('users', { id: text('id').primaryKey(), name: text('name').notNull() });
+const posts = sqliteTable('posts', {
+  id: integer('id').primaryKey(),
+  userId: text('user_id').notNull(),
+  body: text('body'),
+});
+const countries = sqliteTable('countries', { code: text('code').primaryKey() });
+const schema = { users, posts, countries };
+
+const open = (count = 3) =>
+  shardedDrizzle({
+    schema,
+    shards: shards(count),
+    tables: { posts: { key: 'userId' }, countries: { replicated: true } },
+    scatter: 'explicit',
+  });
+const IDS = ['a', 'b', 'c', 'd', 'e', 'f'];
+
+beforeAll(async () => {
+  await resetDatabases();
+  await runEverywhere(shards(3), [
+    'create table users (id text primary key, name text not null)',
+    'create table posts (id integer primary key, user_id text not null, body text)',
+    'create table countries (code text primary key)',
+  ]);
+  const db = open();
+  await db.insert(users).values(IDS.map((id) => ({ id, name: id })));
+  await db.insert(posts).values(IDS.map((userId) => ({ userId, body: 'x' })));
+  await db.insert(countries).values({ code: 'FR' });
+});
+
+describe("scatter: 'explicit'", () => {
+  it('lets statements pass that name their keys, and those of replicated tables', async () => {
+    const db = open();
+    expect(await db.select().from(users).where(eq(users.id, 'a'))).toHaveLength(1);
+    expect(await db.select().from(users).where(inArray(users.id, IDS))).toHaveLength(6);
+    const joined = db.select().from(users).innerJoin(posts, eq(posts.userId, users.id)).where(eq(users.id, 'b'));
+    expect(await joined).toHaveLength(1);
+    expect((await db.update(posts).set({ body: 'y' }).where(eq(posts.userId, 'a'))).meta.changes).toBe(1);
+    expect(await db.select().from(countries)).toEqual([{ code: 'FR' }]);
+    expect((await db.update(countries).set({ code: 'DE' })).meta.changes).toBe(1);
+    const [one] = await db.batch([db.select().from(users).where(eq(users.id, 'c'))]);
+    expect(one).toHaveLength(1);
+  });
+
+  it.each([1, 3])(
+    'refuses those that would ask all of %i shards, and says which key is missing',
+    async (shardCount) => {
+      const db = open(shardCount);
+      const everything = [
+        db.select().from(users),
+        db.select({ n: count() }).from(users).where(eq(users.name, 'a')),
+        db.select().from(users).leftJoin(posts, eq(posts.userId, users.id)),
+        db.update(posts).set({ body: 'z' }).where(eq(posts.body, 'x')),
+        db.delete(users),
+        db.run('delete from posts'),
+        db.query.users.findMany(),
+        db.batch([db.select().from(users)]),
+      ];
+      for (const query of everything) {
+        const error = await failureOf(query);
+        expect(error).toBeInstanceOf(ScatterError);
+        expect(error).toMatchObject({ code: 'SCATTER' });
+      }
+      expect(await failureOf(db.batch([db.select().from(users)]))).toMatchObject({ code: 'SCATTER' });
+      const { message } = await failureOf(db.delete(posts));
+      expect(message).toContain('posts.user_id');
+      expect(message).toContain('db.$scatter');
+      const session = db.$client.withSession();
+      expect(await failureOf(session.prepare('select * from users').all())).toMatchObject({ code: 'SCATTER' });
+      expect(await db.$near('weur').select().from(countries)).toHaveLength(1);
+      expect(await failureOf(db.$near('weur').select().from(users))).toMatchObject({ code: 'SCATTER' });
+    },
+  );
+
+  it('runs them through db.$scatter, and explains them', async () => {
+    const db = open();
+    expect(await db.$scatter.select().from(users).orderBy(users.id)).toHaveLength(6);
+    expect((await db.$scatter.update(posts).set({ body: 'z' })).meta.changes).toBe(6);
+    expect((await db.$explain(db.select().from(users))).kind).toBe('scatter');
+    // What the write has to look for is no business of the user's.
+    const first = db.$scatter.run('delete from posts order by user_id limit 1');
+    expect((await first).meta.changes).toBe(1);
+  });
+
+  it('is said wrong when the configuration is read', () => {
+    expect(() => shardedDrizzle({ shards: shards(1), scatter: 'never' as never })).toThrow(/scatter is "never"/);
+  });
+});

@@ -42,10 +42,31 @@ export async function prepareShard(cluster: ReadyCluster, bundle: MigrationBundl
       throw new MigrationRefusedError(`The shard ${shard} was not migrated:`, obstacles, { shard });
     }
     const [other, own] = plans as [ShardPlan, ShardPlan];
+    if (own.ledger.layout === 'missing') await needEmpty(cluster, shard);
     const pending = own.pending.filter((one) => other.applied.includes(one));
     if (pending.length > 0) await apply(run, folder, { ...own, pending });
     return pending.map(({ tag }) => tag);
   });
+}
+
+/** Somebody else's database of the same name would get our tables beside its own. */
+async function needEmpty({ executor }: ReadyCluster, shard: string): Promise<void> {
+  const [[table] = []] = await executor.shards.rows(shard, [
+    {
+      sql: `select name from sqlite_master where type = 'table' and name not glob '_shard_*' and name not glob 'sqlite_*'
+        and name not glob '_cf_*' limit 1`,
+      params: [],
+    },
+  ]);
+  if (!table) return;
+  throw new MigrationRefusedError(
+    `The database of ${shard} is not new: it has the table ${String(table.name)} and no ledger of Drizzle's migrations.`,
+    [],
+    {
+      shard,
+      remedy: 'Is it the right one? A database with rows of this schema needs its ledger first: npx drizzle-kit pull',
+    },
+  );
 }
 
 async function apply(run: RunOnShard, folder: HashedFolder, plan: ShardPlan): Promise<void> {

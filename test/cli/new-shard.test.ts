@@ -21,6 +21,11 @@ it('joins one shard, and no other that is configured and not ready', async () =>
     [nameOf(2), 'active'],
   ]);
 
+  await account.sql(3, 'create table bills (id text primary key)');
+  const foreign = await account.run(['new-shard', nameOf(3), '--json']);
+  expect(foreign).toMatchObject({ code: 3, json: { error: { code: 'MIGRATION_REFUSED' } } });
+  expect(foreign.json.error?.message).toContain('is not new: it has the table bills');
+
   const names = [0, 1, 2, 3].map(nameOf);
   const config = {
     shards: Object.fromEntries(names.map((name, i) => [name, `DB_${i}`])),

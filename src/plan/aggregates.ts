@@ -55,8 +55,8 @@ function callOf(tokens: readonly Token[], args: Range): AggregateCall | undefine
 }
 
 /**
- * What the shards have to give for these calls, and what is made of it. Undefined for DISTINCT beside other aggregates: its values
- * would have to be told apart for each.
+ * What the shards have to give for these calls, and what is made of it. Undefined for DISTINCT of two different expressions: the
+ * values of both would have to be sent with each other.
  */
 export function partialsOf(
   sql: string,
@@ -71,28 +71,25 @@ export function partialsOf(
     columns.push({ name, expr, values });
     return quoteName(name);
   };
-  const copied = (range: Range): Template => write().copy(range, { compact: true }).done();
-  const [first] = calls.filter(({ distinct, name }) => distinct && !IDEMPOTENT.has(name));
-  if (first) {
-    const isAlike = (call: AggregateCall) =>
-      IDEMPOTENT.has(call.name) || (call.distinct && !call.filter && isSameText(tokens, call.args, first.args));
-    if (!calls.every(isAlike)) return undefined;
-    const values = add(copied(first.args), first.args);
-    const finals = calls.map(({ from, to, name }): Replacement => {
-      if (!IDEMPOTENT.has(name)) return { from, to, text: `${name}(distinct ${values})` };
-      return { from, to, text: `${name}(${add(copied({ from, to }))})` };
-    });
-    return { columns, finals };
+  const isOfValues = ({ name, distinct }: AggregateCall) => distinct && !IDEMPOTENT.has(name);
+  const ofValues = calls.filter(isOfValues);
+  const [first] = ofValues;
+  if (!ofValues.every(({ args, filter }) => !filter && isSameText(tokens, args, (first as AggregateCall).args))) {
+    return undefined;
   }
+  // Groups are made by the value as well, and the parts of those add up as the parts of larger ones do.
+  const values = first && add(write().copy(first.args, { compact: true }).done(), first.args);
   const finals = calls.map((call): Replacement => {
     const { from, to, name, args, filter } = call;
+    if (isOfValues(call)) return { from, to, text: `${name}(distinct ${values})` };
     const part = (fn: string) => {
       const writer = write().text(`${fn}(`).copy(args, { compact: true }).text(')');
       return add((filter ? writer.text(' ').copy(filter, { compact: true }) : writer).done());
     };
     // Integers stay integers until the end: a sum of the sums, and not of numbers that were rounded.
     if (name === 'avg') return { from, to, text: `(total(${part('sum')}) / sum(${part('count')}))` };
-    if (name === 'count') return { from, to, text: `sum(${part('count')})` };
+    // No shard has a group where groups are made by values, and there are none.
+    if (name === 'count') return { from, to, text: `coalesce(sum(${part('count')}), 0)` };
     return { from, to, text: `${name}(${part(name === 'total' ? 'sum' : name)})` };
   });
   return { columns, finals };

@@ -1,4 +1,4 @@
-import { affinityOf, type Column } from '../layout/table';
+import { affinityOf, type Column, sameName } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
 import { columnsIn, selectsIn, unstableIn } from '../sql/functions';
 import { jsonOf } from '../sql/json-values';
@@ -18,7 +18,7 @@ import { anchorOf, groupsByKey, isLocalTo } from './locality';
 import { collationOf } from './outputs';
 import type { GatherStep, GatherTable } from './plan';
 import { COLUMNS_PER_ARRAY, strayTypes } from './plan-gather';
-import { type BoundCore, type BoundSelect, resolve, resolveRange } from './scope';
+import { type BoundColumn, type BoundCore, type BoundSelect, resolve, resolveRange } from './scope';
 
 /** The groups of all shards: no user's table or column is called so. */
 const GROUPS = '__shard_groups';
@@ -51,6 +51,8 @@ export function planGroups(
 
 class GroupPlanner {
   readonly #tokens: readonly Token[];
+  /** Columns that have one value in each group although GROUP BY does not name them, with a place where they stand. */
+  readonly #determined = new Map<BoundColumn, Range>();
 
   constructor(
     readonly parsed: Parsed,
@@ -71,13 +73,14 @@ class GroupPlanner {
     if (calls.includes(undefined) || all.some((call) => !this.#isComparable(call))) return undefined;
     const partials = partialsOf(this.parsed.sql, this.#tokens, all, partName);
     if (!partials || groups.length + partials.columns.length === 0) return undefined;
+    const replaced = outer.map((range) => this.#replace(range, groups, partials.finals));
+    const sent = [...groups, ...this.#determined.values()];
     const columns = [
-      ...groups.map((range, i) => this.#columnFor(range, groupName(i))),
+      ...sent.map((range, i) => this.#columnFor(range, groupName(i))),
       ...partials.columns.map(({ name, values }) => (values ? this.#columnFor(values, name) : columnOf(name))),
     ].flatMap((column) => column ?? []);
-    const replaced = outer.map((range) => this.#replace(range, groups, partials.finals));
-    if (columns.length < groups.length + partials.columns.length || replaced.includes(undefined)) return undefined;
-    const fetch = this.#fetch(groups, partials.columns, columns);
+    if (columns.length < sent.length + partials.columns.length || replaced.includes(undefined)) return undefined;
+    const fetch = this.#fetch(sent, partials.columns, columns);
     const body = this.#finish(
       groups.length,
       replaced.flatMap((list) => list ?? []),
@@ -172,12 +175,30 @@ class GroupPlanner {
       const named = { from: qualifier.from, to: qualifier.to + 1 };
       if (!isFree(named)) continue;
       const column = resolve(this.core.scope, path);
-      const at = groups.findIndex((group) => column && resolveRange(this.core.scope, this.#tokens, group) === column);
+      const at = column ? this.#placeOf(column, named, groups) : -1;
       if (at >= 0) found.push({ ...named, text: quoteName(groupName(at)) });
       // An alias is one in the finishing statement as well.
       else if (column || path.length > 1 || !this.#aliased(path[0] as string)) return undefined;
     }
     return found;
+  }
+
+  /** Which column of the groups a column is; -1 when each group has many values of it. */
+  #placeOf(column: BoundColumn, named: Range, groups: readonly Range[]): number {
+    const grouped = groups.map((group) => resolveRange(this.core.scope, this.#tokens, group));
+    const at = grouped.indexOf(column);
+    if (at >= 0) return at;
+    const { ref } = column;
+    // A row is one by its primary key: `group by countries.code` has one `countries.name`.
+    const isOne =
+      ref &&
+      ref.table.primaryKey.length > 0 &&
+      ref.table.primaryKey.every((key) =>
+        grouped.some((one) => one?.ref === ref && one.column !== undefined && sameName(one.column.name, key)),
+      );
+    if (!isOne) return -1;
+    if (!this.#determined.has(column)) this.#determined.set(column, named);
+    return groups.length + [...this.#determined.keys()].indexOf(column);
   }
 
   /** A call, or nothing beside it binds tighter: in `a + b * c` there is no `a + b`. */

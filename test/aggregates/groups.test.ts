@@ -97,6 +97,9 @@ const EXACT: readonly (string | readonly [sql: string, ...params: unknown[]])[] 
   'select country, count(distinct length(name)), count(*), avg(population), min(distinct name) from cities group by country order by 2 desc, 1',
   'select count(distinct note), count(*), sum(stars) > 0 from visits',
   'select count(distinct country), count(*) from cities where population < 0',
+  'select k.code, k.continent, count(*), sum(c.population) as p from cities c join countries k on k.code = c.country group by k.code order by p desc, k.code limit 9',
+  "select k.code || '/' || coalesce(k.continent, '-') as x, max(c.name) from cities c join countries k on k.code = c.country group by k.code having k.continent is not null order by k.continent, x",
+  'select v.id, v.note, v.mixed, count(*) from visits v group by v.id order by v.id limit 30',
   'select distinct country from cities order by country',
   'select distinct country, population > 5000000 from cities order by country desc, 2 limit 9',
   "select country, count(*) filter (where population > 3000000) as f, sum(population) filter (where name < 'M') from cities group by country order by f desc, country limit 15",
@@ -163,6 +166,7 @@ describe('groups of three shards', () => {
 
 describe('what is not made of parts', () => {
   it.each<string>([
+    'select k.continent, k.code, count(*) from cities c join countries k on k.code = c.country group by k.continent having count(*) < 0',
     'select country, name, max(population) from cities where population is not null group by country order by country',
     "select country, group_concat(name, ',') is null from cities group by country order by country",
     'select count(distinct country), count(distinct name) from cities',

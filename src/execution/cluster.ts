@@ -66,7 +66,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
     verified: new Set<string>(),
     primaries: databases,
     noting: state.noting,
-    schema: schemaCheckOf(config, state.current),
+    schema: schemaCheckOf(config, (key, make) => state.remembered(key, make)),
     learn: (demand: Demand, row: GuardRow) => state.learn(demand, row),
   };
   const shards = new ShardSet(databases, options);

@@ -3,6 +3,7 @@ import { ConfigError, SchemaBehindError } from '../errors';
 import { readMigrations } from '../migrations/bundle';
 import { LEDGER } from '../migrations/ledger';
 import { raise } from '../placement/guard';
+import type { IsolateState } from '../placement/isolate';
 import type { BoundStatement } from '../sql/bound';
 
 const BEHIND = 'SCHEMA_BEHIND';
@@ -17,14 +18,18 @@ export interface SchemaCheck {
 }
 
 /**
- * @param current What is known in this isolate, for all configurations of it.
+ * @param remember Keeps it for the isolate: the bundle is read once, and not for each request that makes its database object.
  * @throws ConfigError when there are no migrations to look for.
  */
 export function schemaCheckOf(
   { schemaCheck = false, migrations }: Pick<ShardedConfig, 'schemaCheck' | 'migrations'>,
-  current: Set<string>,
+  remember: IsolateState['remembered'],
 ): SchemaCheck | undefined {
   if (!schemaCheck) return undefined;
+  return remember(['schemaCheck', migrations], () => checkFor(migrations));
+}
+
+function checkFor(migrations: ShardedConfig['migrations']): SchemaCheck & { forget(): void } {
   const newest = migrations && readMigrations(migrations).migrations.at(-1);
   if (!newest) {
     throw new ConfigError('`schemaCheck` has no migrations to look for.', {
@@ -37,10 +42,11 @@ export function schemaCheckOf(
       then ${raise(`'${BEHIND}'`)} end as behind`,
     params: [String(when)],
   };
-  const name = (shard: string) => `${when} ${shard}`;
+  const current = new Set<string>();
   return {
-    statementFor: (shard) => (current.has(name(shard)) ? undefined : statement),
-    passed: (shard) => current.add(name(shard)),
+    statementFor: (shard) => (current.has(shard) ? undefined : statement),
+    passed: (shard) => current.add(shard),
+    forget: () => current.clear(),
     errorOf: (shard, error) => {
       const message = error instanceof Error ? error.message : String(error);
       const isBehind = message.includes(BEHIND) || message.includes(`no such table: ${LEDGER}`);

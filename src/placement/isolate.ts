@@ -27,9 +27,6 @@ export class IsolateState {
   /** The tables of each shard, as claims found them. */
   readonly tables = new Map<string, string | null>();
 
-  /** Shards that are known to have a migration, as `migration shard`. */
-  readonly current = new Set<string>();
-
   /** Shards on which keys are being listed for a move. */
   readonly noting = new NotingShards();
 
@@ -56,7 +53,6 @@ export class IsolateState {
     this.versions = new Map();
     this.announced = false;
     this.adopting = false;
-    this.current.clear();
     for (const { value } of this.#remembered) value.forget();
   }
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Project } from '../project/project';
 import { coordinatorOverHttp } from './catalog-over-http';
 import type { Place } from './fleet';
-import { COMPATIBILITY_DATE, openScratch, startRuntime, type WorkerOptions } from './miniflare';
+import { COMPATIBILITY_DATE, NO_CODE, Scratches, startRuntime, type WorkerOptions } from './miniflare';
 
 /** Nobody else can ask inside of one process. */
 const SECRET = crypto.randomUUID();
@@ -36,9 +36,9 @@ export async function openLocal(project: Project, persistTo: string | undefined)
     },
     state,
   );
-  const opened: { close: () => Promise<void> }[] = [{ close: () => runtime.dispose() }];
+  const scratches = new Scratches(root);
   const close = async () => {
-    await Promise.all(opened.splice(0).map((one) => one.close()));
+    await Promise.all([runtime.dispose(), scratches.close()]);
   };
   try {
     const env: Record<string, unknown> = {};
@@ -49,16 +49,7 @@ export async function openLocal(project: Project, persistTo: string | undefined)
         runtime.dispatchFetch(url, init),
       );
     }
-    return {
-      where: 'local',
-      env,
-      scratch: async () => {
-        const scratch = await openScratch(root);
-        opened.push(scratch);
-        return scratch.database;
-      },
-      close,
-    };
+    return { where: 'local', env, scratch: () => scratches.make(), close };
   } catch (error) {
     await close();
     throw error;
@@ -67,7 +58,7 @@ export async function openLocal(project: Project, persistTo: string | undefined)
 
 /** The Worker that has the coordinator's class, under the name that the user's Worker exports it by. */
 async function modulesFor(className: string | undefined): Promise<WorkerOptions['modules']> {
-  if (className === undefined) return [{ type: 'ESModule', path: 'worker.mjs', contents: 'export default {}' }];
+  if (className === undefined) return NO_CODE;
   const contents = await readFile(join(dirname(fileURLToPath(import.meta.url)), 'coordinator-worker.js'), 'utf8');
   const main = `export { ShardCoordinator as ${className}, default } from './coordinator.mjs';`;
   return [

@@ -83,15 +83,33 @@ async function inOwnGroup<T>(start: () => Promise<T>): Promise<T> {
   }
 }
 
-const NO_CODE = [{ type: 'ESModule', path: 'worker.mjs', contents: 'export default {}' }] as const;
+/** A Worker that only has bindings. */
+export const NO_CODE: WorkerOptions['modules'] = [
+  { type: 'ESModule', path: 'worker.mjs', contents: 'export default {}' },
+];
 
-/** A runtime with one empty database, to try things on. */
-export async function openScratch(root: string): Promise<{ database: D1Database; close: () => Promise<void> }> {
-  const runtime = await startRuntime(root, {
-    name: 'scratch',
-    modules: NO_CODE,
-    compatibilityDate: COMPATIBILITY_DATE,
-    d1Databases: ['SCRATCH'],
-  });
-  return { database: await runtime.getD1Database('SCRATCH'), close: () => runtime.dispose() };
+/** Empty databases to try things on, made when asked for. */
+export class Scratches {
+  readonly #root: string;
+  readonly #runtimes: Runtime[] = [];
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async make(): Promise<D1Database> {
+    const worker = {
+      name: 'scratch',
+      modules: NO_CODE,
+      compatibilityDate: COMPATIBILITY_DATE,
+      d1Databases: ['SCRATCH'],
+    };
+    const runtime = await startRuntime(this.#root, worker);
+    this.#runtimes.push(runtime);
+    return runtime.getD1Database('SCRATCH');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#runtimes.splice(0).map((one) => one.dispose()));
+  }
 }

@@ -6,7 +6,7 @@ import { httpD1 } from '../remote/http-d1';
 import type { Pace } from '../remote/paced-fetch';
 import { coordinatorOverHttp, lost } from './catalog-over-http';
 import type { Place } from './fleet';
-import { openScratch } from './miniflare';
+import { Scratches } from './miniflare';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,24 +30,18 @@ export async function openRemote(project: Project, { url, env }: RemoteSettings)
   for (const { binding, name, id } of databases) bindings[binding] = httpD1(client, { databaseId: id, name });
   const coordinator = project.coordinator();
   if (coordinator) bindings[coordinator.binding] = coordinatorAt(url ?? env.SHARDED_URL, env.SHARDED_SECRET);
-  const scratches: { close: () => Promise<void> }[] = [];
+  const scratches = new Scratches(project.root);
   return {
     where: 'remote',
     env: bindings,
-    scratch: async () => {
-      const scratch = await openScratch(project.root);
-      scratches.push(scratch);
-      return scratch.database;
-    },
+    scratch: () => scratches.make(),
     restorePoint: async (shard) => {
       const found = byShard.get(shard);
       if (!found) throw new UsageError(`There is no shard ${shard}.`);
       const bookmark = await timeTravelBookmark(client, found);
       return { bookmark, command: restoreCommand(found.name, bookmark) };
     },
-    close: async () => {
-      await Promise.all(scratches.map((one) => one.close()));
-    },
+    close: () => scratches.close(),
   };
 }
 

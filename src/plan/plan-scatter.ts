@@ -1,27 +1,18 @@
-import type { OrderTerm, Parsed, Range } from '../sql/ast';
-import { readValue, unwrap, type ValueRef } from '../sql/conditions';
-import { columnsIn } from '../sql/functions';
+import type { Parsed, Range } from '../sql/ast';
+import { readValue, type ValueRef } from '../sql/conditions';
 import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, groupsByKey, isLocalTo, outputsKey } from './locality';
-import { collationOf } from './outputs';
-import type { OrderKey, Reach, ScatterStep } from './plan';
+import { orderTerms, type Term, writeOrderColumns } from './order';
+import type { Reach, ScatterStep } from './plan';
 import { type Output, positionalSelect } from './positional';
 import { wholeStatement } from './reach';
-import { type BoundCore, type BoundSelect, resolveRange } from './scope';
+import type { BoundCore, BoundSelect } from './scope';
 
 /** D1 returns at most so many columns. */
 const MAX_COLUMNS = 100;
-
-/** Names of hidden columns: no user's column is called so. */
-const HIDDEN = '__shard_order_';
-
-interface Term extends OrderKey {
-  /** The expression: source text, or a column that we add. */
-  readonly expr: Range | string;
-}
 
 /**
  * Pushes a select down to the shards, if each of its rows comes from rows of one key. Undefined when it does not: then it is
@@ -49,7 +40,7 @@ export function planScatter(
   const limit = select.limit && readValue(parsed.tokens, select.limit);
   const offset = select.offset && readValue(parsed.tokens, select.offset);
   if ((select.limit && !limit) || (select.offset && !offset)) return undefined;
-  const terms = orderTerms(parsed, bound, core, anchor);
+  const terms = scatterOrder(parsed, bound, core, anchor);
   if (!terms) return undefined;
   const hidden = terms.reduce((count, term) => count + (term.large ? 2 : 1), 0);
   if ((bound.columns?.length ?? 0) + hidden > MAX_COLUMNS) return undefined;
@@ -88,22 +79,13 @@ function countsRows({ select }: BoundSelect, { core }: BoundCore, tokens: readon
 const hasStar = (core: BoundCore): boolean => core.core.columns.some((column) => column.star !== undefined);
 
 /** What the merged rows are ordered by: ORDER BY, or the key so that pages are stable. */
-function orderTerms(parsed: Parsed, bound: BoundSelect, core: BoundCore, anchor: KeyClass): Term[] | undefined {
-  const { tokens } = parsed;
+function scatterOrder(parsed: Parsed, bound: BoundSelect, core: BoundCore, anchor: KeyClass): Term[] | undefined {
   const { orderBy } = bound.select;
   if (orderBy.length === 0) return [keyTerm(core, anchor)].flatMap((term) => term ?? []);
-  const terms: Term[] = [];
-  for (const term of orderBy) {
-    const expr = orderExpression(tokens, term, core);
-    const collation = expr && (term.collation?.toUpperCase() ?? collationOf(core.scope, tokens, expr));
-    if (!expr || !collation) return undefined;
-    if (core.core.distinct && !core.core.columns.some((column) => sameText(tokens, column.expr, expr)))
-      return undefined;
-    const nulls = term.nulls ?? (term.descending ? 'last' : 'first');
-    const large = resolveRange(core.scope, tokens, expr)?.column?.affinity !== 'text';
-    terms.push({ expr, text: sourceText(parsed, term.expr), descending: term.descending, nulls, collation, large });
-  }
-  return terms;
+  const terms = orderTerms(parsed, orderBy, core);
+  const isOutput = ({ expr }: Term) =>
+    typeof expr !== 'string' && core.core.columns.some((column) => sameText(parsed.tokens, column.expr, expr));
+  return core.core.distinct && !terms?.every(isOutput) ? undefined : terms;
 }
 
 function keyTerm(core: BoundCore, anchor: KeyClass): Term | undefined {
@@ -116,34 +98,6 @@ function keyTerm(core: BoundCore, anchor: KeyClass): Term | undefined {
   }
   return undefined;
 }
-
-/**
- * What an ORDER BY term stands for: `2` and an alias are result columns. Undefined when that is not plain to see; then the
- * statement is gathered.
- */
-function orderExpression(tokens: readonly Token[], term: OrderTerm, core: BoundCore): Range | undefined {
-  const { columns } = core.core;
-  const whole = { from: term.expr.from, to: term.collation === undefined ? term.expr.to : term.expr.to - 2 };
-  const { from, to } = unwrap(tokens, whole);
-  const token = tokens[from] as Token;
-  if (to - from === 1 && token.kind === 'number') {
-    const position = Number(token.value);
-    return columns.slice(0, position).some((column) => column.star !== undefined)
-      ? undefined
-      : columns[position - 1]?.expr;
-  }
-  const named = columnsIn(tokens, { from, to });
-  // A constant, or for SQLite perhaps a position: `+2`.
-  if (named.length === 0) return undefined;
-  const aliased = (name: string) =>
-    columns.find(({ alias }) => alias !== undefined && foldName(alias) === foldName(name));
-  if (to - from === 1) return aliased(token.value)?.expr ?? { from, to };
-  // An alias inside an expression would have to be replaced there.
-  return named.some(({ path }) => path.length === 1 && aliased(path[0] as string)) ? undefined : term.expr;
-}
-
-const sourceText = (parsed: Parsed, range: Range): string =>
-  parsed.sql.slice(parsed.tokens[range.from]?.start, parsed.tokens[range.to - 1]?.end);
 
 const sameText = (tokens: readonly Token[], a: Range, b: Range): boolean =>
   a.to - a.from === b.to - b.from &&
@@ -159,18 +113,9 @@ function writeScatter(
   const { select } = bound;
   const writer = new SqlWriter(parsed.sql, parsed.tokens);
   writer.copy({ from: 0, to: core.core.columnsEnd }, { compact });
-  for (const [i, term] of terms.entries()) {
-    const put = () => (typeof term.expr === 'string' ? writer.text(term.expr) : writer.copy(term.expr, { compact }));
-    writer.text(', ');
-    put().text(` as "${HIDDEN}${i}"`);
-    if (!term.large) continue;
-    // JavaScript numbers are exact to 2^53, and D1 makes infinities null; SQLite orders them all.
-    writer.text(', case when (');
-    put().text(') not between -9007199254740991 and 9007199254740991 and (typeof(');
-    put().text(") = 'integer' or (");
-    put().text(') in (9e999, -9e999)) then cast(');
-    put().text(` as text) end as "${HIDDEN}${i}_large"`);
-  }
+  writeOrderColumns(writer, terms, (expr) =>
+    typeof expr === 'string' ? writer.text(expr) : writer.copy(expr, { compact }),
+  );
   const end = select.limitClause?.from ?? select.range.to;
   writer.text(' ').copy({ from: core.core.columnsEnd, to: end }, { compact });
   const [only] = terms;

@@ -1,84 +1,199 @@
 import { GatherLimitError } from '../errors';
-import type { Column } from '../layout/table';
+import { mergeRows, type Row } from '../merge/merge-rows';
 import type { Attempt } from '../placement/attempt';
-import { COLUMNS_PER_ARRAY } from '../plan/plan-gather';
-import { positionalSelect } from '../plan/positional';
+import { canonicalKey } from '../placement/key';
+import type { GatherLink } from '../plan/plan';
+import { COLUMNS_PER_ARRAY, LINK_PARAMS } from '../plan/write-fetch';
 import type { BoundStatement } from '../sql/bound';
-import { joinWithin, valueAt } from '../sql/json-values';
+import { joinWithin, LISTED_VALUE, unionOf } from '../sql/json-values';
 import { MAX_PARAMS } from '../sql/template';
 import { quoteName } from '../sql/tokens';
 import { askBalanced } from './balance';
-import type { GatherRoute } from './route';
+import { finishingStatement, type Gathered } from './finish';
+import type { GatherFetch, GatherRoute, Spread } from './route';
 import { type Executor, spreadDemand } from './run';
 import { type Answer, rowsOf } from './shard-set';
 
 /** A bound string may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
 const CHUNK_LENGTH = 600_000;
-/** D1 takes at most 5 terms in a compound SELECT; more are nested. */
-const COMPOUND_TERMS = 5;
+/** More keys than these are not asked for one by one: every shard gets the list. */
+const MAX_KEYS = 1000;
 
 export interface GatherLimits {
   readonly rows: number;
   readonly bytes: number;
 }
 
-/** The rows of one table as pieces of JSON arrays, each short enough to be bound. */
-interface Gathered {
-  readonly chunks: readonly string[];
-  /** Some value is of a type that its column's affinity does not convert to: it has to be carried as it is. */
-  readonly exact: boolean;
-}
-
 /**
- * Fetches the rows and writes the statement that finishes on one shard. Rows travel as JSON text that SQLite made and SQLite
- * reads: JavaScript never parses it, so 64-bit integers and the difference of 1 and 1.0 survive.
+ * Fetches the rows and writes the statement that finishes on one shard: first what is asked for by itself, then what this
+ * names, and so on. Rows travel as JSON text that SQLite made and SQLite reads: JavaScript never parses it, so 64-bit
+ * integers and the difference of 1 and 1.0 survive.
  */
 export async function gather(
   route: GatherRoute,
-  { shards, cluster }: Executor,
+  executor: Executor,
   attempt: Attempt,
   tables: readonly string[],
 ): Promise<BoundStatement> {
-  const { limits } = cluster;
-  // By shard, as one may be asked again.
-  const counted = new Map<string, { rows: number; bytes: number }>();
-  const fetchesOf = (shard: string) => route.fetches.filter((fetch) => fetch.shards.includes(shard));
-  // All that one shard has to give comes in one batch: its rows are of one moment.
-  const ask = async (shard: string): Promise<Answer> => {
-    const fetches = fetchesOf(shard);
+  const gathering = new Gathering(route, executor, attempt, tables);
+  for (const level of levelsOf(route.fetches)) await gathering.fetch(level);
+  const finish = finishingStatement(route, gathering.gathered());
+  if (finish.params.length > MAX_PARAMS) throw gathering.tooMuch('its tables');
+  return finish;
+}
+
+/** Which fetches can be made at the same time: each after those that it is linked to. */
+export function levelsOf(fetches: readonly GatherFetch[]): number[][] {
+  const levels: number[] = [];
+  for (const { table } of fetches) {
+    levels.push(table.links.reduce((level, { from }) => Math.max(level, (levels[from] as number) + 1), 0));
+  }
+  const last = Math.max(...levels);
+  return Array.from({ length: last + 1 }, (_, level) => [...levels.keys()].filter((i) => levels[i] === level));
+}
+
+/** What came of one fetch: rows of `x`, the JSON arrays, and the values that later fetches ask by. */
+interface Fetched {
+  readonly rows: readonly Row[];
+  readonly arrays: number;
+}
+
+/** One fetch, made ready: where, and by which values. */
+interface Ask {
+  readonly fetch: GatherFetch;
+  readonly spread: Spread;
+  readonly statement: BoundStatement;
+}
+
+class Gathering {
+  readonly #fetched: Fetched[] = [];
+  /** By fetch and shard, as one may be asked again. */
+  readonly #counted = new Map<string, { rows: number; bytes: number }>();
+
+  constructor(
+    readonly route: GatherRoute,
+    readonly executor: Executor,
+    readonly attempt: Attempt,
+    readonly tables: readonly string[],
+  ) {}
+
+  /** Makes some fetches, whose links are to fetches made before. */
+  async fetch(level: readonly number[]): Promise<void> {
+    const asks = await Promise.all(level.map((i) => this.#ready(this.route.fetches[i] as GatherFetch)));
+    const all = asks.some(({ spread }) => spread.all);
+    const named = new Set(asks.flatMap(({ spread }) => spread.shards));
+    const shards = all ? this.attempt.everyShard() : this.attempt.shards.filter((shard) => named.has(shard));
+    const asksOf = (shard: string) => asks.filter(({ spread }) => spread.shards.includes(shard));
+    const ask = (shard: string) => this.#ask(shard, asksOf(shard));
+    const answers = all
+      ? await askBalanced(this.executor.shards, shards, this.attempt, this.tables, ask)
+      : await this.executor.shards.askAll(shards, ask);
+    for (const [n, i] of level.entries()) {
+      const own = asks[n] as Ask;
+      const lists = shards.map((shard, at) => {
+        const place = asksOf(shard).indexOf(own);
+        return place < 0 ? [] : rowsOf(answers[at]?.results[place] as D1Result).rows;
+      });
+      this.#fetched[i] = { rows: own.fetch.top ? mergeTop(lists, own.fetch.top) : lists.flat(), arrays: arraysOf(own) };
+    }
+  }
+
+  /** All that one shard has to give at a time comes in one batch: its rows are of one moment. */
+  async #ask(shard: string, asks: readonly Ask[]): Promise<Answer> {
+    const { limits } = this.executor.cluster;
     // Where rows of any key are fetched, the digests of all shards say that none is missing and none comes twice.
-    const keys = fetches.flatMap((fetch) => (fetch.all ? [] : fetch.keys));
-    const statements = fetches.map(({ statement: { sql, params } }) => ({
-      sql: `${sql} limit ${limits.rows + 1}`,
+    const keys = asks.flatMap(({ spread }) => (spread.all ? [] : spread.keys));
+    const statements = asks.map(({ fetch, statement: { sql, params } }) => ({
+      sql: fetch.top ? sql : `${sql} limit ${limits.rows + 1}`,
       params,
     }));
-    const demand = spreadDemand(attempt, shard, { keys }, false);
-    const answer = await shards.guarded(demand, statements, { tables, write: false });
-    const own = { rows: 0, bytes: 0 };
-    counted.set(shard, own);
+    const demand = spreadDemand(this.attempt, shard, { keys }, false);
+    const answer = await this.executor.shards.guarded(demand, statements, { tables: this.tables, write: false });
     for (const [i, { results }] of answer.results.entries()) {
-      own.rows += results.length;
-      for (const row of results) own.bytes += sizeOf(row as Record<string, unknown>);
-      const name = fetches[i]?.table.table.name ?? '';
-      const sum = (what: 'rows' | 'bytes') => [...counted.values()].reduce((all, one) => all + one[what], 0);
-      if (sum('rows') > limits.rows || sum('bytes') > limits.bytes) throw tooMuch(name, limits, tables);
+      const name = (asks[i] as Ask).fetch.table.name;
+      let bytes = 0;
+      for (const row of results) bytes += sizeOf(row as Record<string, unknown>);
+      this.#counted.set(`${name} ${shard}`, { rows: results.length, bytes });
+      const sum = (what: 'rows' | 'bytes') => [...this.#counted.values()].reduce((total, one) => total + one[what], 0);
+      if (sum('rows') > limits.rows || sum('bytes') > limits.bytes) {
+        throw this.tooMuch((asks[i] as Ask).fetch.table.table.name);
+      }
     }
     return answer;
-  };
-  const answers = route.all
-    ? await askBalanced(shards, route.shards, attempt, tables, ask)
-    : await shards.askAll(route.shards, ask);
-  const gathered = route.fetches.map((fetch): Gathered => {
-    const own = route.shards.flatMap((shard, i) => {
-      const at = fetchesOf(shard).indexOf(fetch);
-      return at < 0 ? [] : rowsOf(answers[i]?.results[at] as D1Result).rows;
+  }
+
+  async #ready(fetch: GatherFetch): Promise<Ask> {
+    const lists = fetch.table.links.map((link) => ({ link, values: this.#valuesOf(link) }));
+    // Any of them is right; the shortest says the most.
+    const [shortest] = lists.sort((a, b) => a.values.length - b.values.length);
+    if (!shortest) return { fetch, spread: fetch, statement: fetch.statement };
+    const { link, values } = shortest;
+    const { sql, params } = fetch.statement;
+    const chunks = joinWithin(values, CHUNK_LENGTH);
+    if (chunks.length > LINK_PARAMS) throw this.tooMuch(fetch.table.table.name);
+    return {
+      fetch,
+      spread: (await this.#ownersOf(link, values)) ?? fetch,
+      statement: {
+        sql: sql + linkCondition(fetch.table.filtered, link, chunks.length),
+        params: [...params, ...chunks],
+      },
+    };
+  }
+
+  /** The different values of a column of rows that were fetched, as JSON. */
+  #valuesOf({ from, value }: GatherLink): string[] {
+    const { rows, arrays } = this.#fetched[from] as Fetched;
+    const values = new Set<string>();
+    for (const row of rows) values.add(String(row[1 + arrays + value]).slice(1, -1));
+    values.delete('null');
+    return [...values];
+  }
+
+  /** The shards that own the keys; undefined where they have to be asked for them all. */
+  async #ownersOf({ keyspace, column }: GatherLink, values: readonly string[]): Promise<Spread | undefined> {
+    if (values.length === 0) return { shards: [], keys: [], all: false };
+    if (keyspace === undefined || values.length > MAX_KEYS) return undefined;
+    const keys = values.map((json) => canonicalKey(keyValue(json), column.affinity));
+    if (keys.some((key) => typeof key !== 'string')) return undefined;
+    const placed = await this.attempt.place(keyspace, keys as string[]);
+    return { shards: [...new Set(placed.map(({ shard }) => shard))], keys: placed, all: false };
+  }
+
+  gathered(): Gathered[] {
+    return this.#fetched.map(({ rows, arrays }) => {
+      const encoded = rows.map((row) => (arrays === 1 ? String(row[1]) : `[${row.slice(1, 1 + arrays).join(',')}]`));
+      return { chunks: joinWithin(encoded, CHUNK_LENGTH), exact: rows.some(([unusual]) => unusual === 1) };
     });
-    const encoded = own.map(([, ...arrays]) => (arrays.length === 1 ? String(arrays[0]) : `[${arrays.join(',')}]`));
-    return { chunks: joinWithin(encoded, CHUNK_LENGTH), exact: own.some(([unusual]) => unusual === 1) };
-  });
-  const finish = finishingStatement(route, gathered);
-  if (finish.params.length > MAX_PARAMS) throw tooMuch('its tables', limits, tables);
-  return finish;
+  }
+
+  tooMuch(table: string): GatherLimitError {
+    const { limits } = this.executor.cluster;
+    return new GatherLimitError(
+      `The statement has to be finished on one shard, and fetching ${table} for it passed the limit of ${limits.rows} rows, ${limits.bytes} bytes, or what D1 lets be bound.`,
+      {
+        tables: this.tables,
+        remedy: `Add a condition on ${table} alone, or on the shard keys so that it stays on one shard; or raise limits.gatherRows and limits.gatherBytes.`,
+      },
+    );
+  }
+}
+
+/** ` where "user_id" in (...)`, or ` and ...`, over so many JSON arrays. */
+export function linkCondition(filtered: boolean, { column }: GatherLink, chunks: number): string {
+  const lists = Array.from({ length: chunks }, () => `select ${LISTED_VALUE} as value from json_each(?)`);
+  return ` ${filtered ? 'and' : 'where'} ${quoteName(column.name)} in (${unionOf(lists, 'value')})`;
+}
+
+const arraysOf = ({ fetch }: Ask): number => Math.ceil(fetch.table.columns.length / COLUMNS_PER_ARRAY);
+
+const mergeTop = (lists: readonly (readonly Row[])[], { order, limit }: NonNullable<GatherFetch['top']>): Row[] =>
+  mergeRows(lists, order, 0, limit);
+
+/** A value of JSON that SQLite wrote, where a key can be made of it. */
+function keyValue(json: string): unknown {
+  if (/^-?\d+$/.test(json)) return BigInt(json);
+  return json.startsWith('"') ? JSON.parse(json) : undefined;
 }
 
 const sizeOf = (row: Record<string, unknown>): number => {
@@ -86,62 +201,3 @@ const sizeOf = (row: Record<string, unknown>): number => {
   for (const value of Object.values(row)) if (typeof value === 'string') size += value.length;
   return size;
 };
-
-function tooMuch(table: string, limits: GatherLimits, tables: readonly string[]): GatherLimitError {
-  return new GatherLimitError(
-    `The statement has to be finished on one shard, and fetching ${table} for it passed the limit of ${limits.rows} rows, ${limits.bytes} bytes, or what D1 lets be bound.`,
-    {
-      tables,
-      remedy: `Add a condition on ${table} alone, or on the shard keys so that it stays on one shard; or raise limits.gatherRows and limits.gatherBytes.`,
-    },
-  );
-}
-
-/** `with "users"("id", ...) as materialized (select ... from json_each(?))` before the untouched statement. */
-export function finishingStatement(route: GatherRoute, gathered: readonly Gathered[]): BoundStatement {
-  const params: unknown[] = [];
-  const ctes = route.fetches.map(({ table }, i) => {
-    const { chunks, exact } = gathered[i] as Gathered;
-    params.push(...chunks);
-    const names = table.columns.map((column) => quoteName(column.name));
-    const values = table.columns.map((column, at) => decode(column, at, table.columns.length, exact));
-    const source = unionOf(chunks.map(() => 'select value from json_each(?)'));
-    return `${quoteName(table.table.name)}(${names.join(', ')}) as materialized (select ${values.join(', ')} from (${source}))`;
-  });
-  const lead = route.hasWith ? `${route.head.sql} ${ctes.join(', ')}, ` : `with ${ctes.join(', ')} `;
-  const sql = lead + route.body.sql;
-  return {
-    sql: route.renames ? positionalSelect(sql, route.renames.count) : sql,
-    params: [...route.head.params, ...params, ...route.body.params],
-  };
-}
-
-function unionOf(selects: readonly string[]): string {
-  if (selects.length <= COMPOUND_TERMS) return selects.join(' union all ');
-  const size = COMPOUND_TERMS ** Math.ceil(Math.log(selects.length) / Math.log(COMPOUND_TERMS) - 1);
-  const groups: string[] = [];
-  for (let i = 0; i < selects.length; i += size)
-    groups.push(`select value from (${unionOf(selects.slice(i, i + size))})`);
-  return unionOf(groups);
-}
-
-const CASTS = { integer: 'numeric', numeric: 'numeric', real: 'real', text: 'text' } as const;
-
-/**
- * The expression that turns the JSON value of a column back into what was stored, with the column's affinity and collation.
- *
- * CAST gives the affinity, and changes nothing in a value of the column's own type. Where other types may occur, a scalar
- * subquery gives it: SQLite takes the affinity of its last arm, while its only row comes from the first.
- */
-function decode(column: Column, at: number, count: number, exact: boolean): string {
-  const path =
-    count <= COLUMNS_PER_ARRAY ? `[${at}]` : `[${Math.floor(at / COLUMNS_PER_ARRAY)}][${at % COLUMNS_PER_ARRAY}]`;
-  const value = exact ? valueAt(`$${path}`) : `value->>'$${path}'`;
-  const collate = column.collation === 'BINARY' ? '' : ` collate ${quoteName(column.collation)}`;
-  if (column.affinity === 'blob') return value + collate;
-  const type = CASTS[column.affinity];
-  const typed = exact
-    ? `(select ${value} union all select cast(null as ${type}) where 0)`
-    : `cast(${value} as ${type})`;
-  return typed + collate;
-}

@@ -4,7 +4,7 @@ import type { PlacedKey } from '../placement/guard';
 import type { Placement } from '../placement/placement';
 import { Doubt } from '../placement/signals';
 import { keysOf } from '../plan/key-set';
-import type { GatherTable, OrderKey, Plan, Reach, ReadPlan, ScatterStep, TwoPhaseStep } from '../plan/plan';
+import type { GatherTable, GatherTop, OrderKey, Plan, Reach, ReadPlan, ScatterStep, TwoPhaseStep } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
 import { bindTemplate, pageNumber, type Template } from '../sql/template';
 import type { RowFormat } from './shard-set';
@@ -47,7 +47,8 @@ export interface ScatterRoute extends Multi {
 
 export interface GatherRoute extends Multi {
   readonly kind: 'gather';
-  readonly fetches: readonly (Spread & { readonly table: GatherTable; readonly statement: BoundStatement })[];
+  /** Each is linked to earlier ones only. */
+  readonly fetches: readonly GatherFetch[];
   readonly finishOn: string;
   readonly head: BoundStatement;
   readonly body: BoundStatement;
@@ -56,6 +57,14 @@ export interface GatherRoute extends Multi {
   readonly renames: { readonly count: number | undefined } | undefined;
   /** With the rows themselves, where partial sums overflow. */
   readonly otherwise: (() => Promise<GatherRoute>) | undefined;
+}
+
+/** How the rows of a table are fetched, and where they are as far as it is known before other rows are. */
+export interface GatherFetch extends Spread {
+  readonly table: GatherTable;
+  readonly statement: BoundStatement;
+  /** Only the first rows of all shards are kept. */
+  readonly top: { readonly order: readonly OrderKey[]; readonly limit: number | undefined } | undefined;
 }
 
 export interface InsertRoute extends Multi {
@@ -195,26 +204,34 @@ async function routeGather(
   const { placement, format } = context;
   const { otherwise } = step;
   const { names, positional } = plan.output;
+  const renames = positional !== undefined || step.renamed;
   const fetches = await Promise.all(
     step.tables.map(async (table) => ({
       table,
       ...(await spreadOf(table.reaches, params, placement)),
       statement: bindStatement(table.fetch, params),
+      top: table.top && { order: table.top.order, limit: keptRows(table.top, params) },
     })),
   );
   return {
     kind: 'gather',
     ...spread,
     names,
-    renamed: positional !== undefined && names !== undefined,
+    renamed: renames && names !== undefined,
     fetches,
-    finishOn: spread.shards[0] as string,
+    finishOn: (fetches[0]?.shards[0] ?? spread.shards[0]) as string,
     head: bindStatement(step.head, params),
     body: bindStatement(step.body, params),
     hasWith: step.hasWith,
-    renames: positional && (names || format === 'arrays') ? { count: names?.length } : undefined,
+    renames: renames && (names || format === 'arrays') ? { count: names?.length } : undefined,
     otherwise: otherwise && (() => routeGather(plan, params, context, spread, otherwise)),
   };
+}
+
+/** LIMIT and OFFSET of the whole statement are left to its end. */
+function keptRows({ limit, offset }: GatherTop, params: readonly unknown[]): number | undefined {
+  const count = pageNumber('LIMIT', limit, params);
+  return count < 0 ? undefined : count + (offset ? pageNumber('OFFSET', offset, params) : 0);
 }
 
 const rowidError = (tables: readonly string[], sql: string): UnsupportedStatementError =>

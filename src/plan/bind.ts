@@ -27,6 +27,8 @@ export class Binder {
   readonly refs: TableRef[] = [];
   /** Names of all CTEs, folded. */
   readonly cteNames = new Set<string>();
+  /** Every SELECT, whatever the depth. */
+  readonly selects: BoundSelect[] = [];
   /** The rows of one query make up the values of another in a way that is not followed further: only one SQLite can tell. */
   entangled = false;
   #levels = 0;
@@ -65,12 +67,14 @@ export class Binder {
     for (const range of [select.limit, select.offset]) if (range) this.subqueriesIn(range, first.scope, ctes);
     const columns = outputsOf(first, others.length > 0, this.tokens);
     const entangled = this.entangled;
-    return {
+    const bound: BoundSelect = {
       select,
       cores,
       columns,
       transparent: (key) => !entangled && isTransparent(select, cores, key, this.parsed),
     };
+    this.selects.push(bound);
+    return bound;
   }
 
   withCtes(list: readonly Cte[], outer: CteScope): CteScope {
@@ -181,11 +185,14 @@ export class Binder {
       this.#subqueries.set(inside.from, this.select(select, scope, ctes));
     }
     // `x in tablename` reads it without a FROM clause.
-    for (const { name, hints } of inTables(this.tokens, range)) {
+    for (const { name, nameAt, hints } of inTables(this.tokens, range)) {
       const base = {
         kind: 'table',
         name,
+        nameAt,
         alias: name,
+        // It is no FROM item: another name in its place needs no alias.
+        aliased: true,
         join: 'first',
         on: undefined,
         using: [],

@@ -1,54 +1,77 @@
 import { UnsupportedStatementError } from '../errors';
 import { type Column, findColumn, type Table } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
-import { columnsIn, functionsIn, selectsIn, unstableIn } from '../sql/functions';
-import { jsonOf } from '../sql/json-values';
-import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
+import { readValue, type ValueRef } from '../sql/conditions';
+import { MAX_PARAMS, SqlWriter } from '../sql/template';
 import { foldName, isName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
-import type { GatherStep, GatherTable } from './plan';
+import { type Link, type Mention, mentionsOf, type Top } from './mentions';
+import type { GatherLink, GatherStep, GatherTable, GatherTop } from './plan';
 import { reachesOf } from './reach';
-import { resolve, type TableRef } from './scope';
+import type { TableRef } from './scope';
+import { arrange, type Fetch, isWhole } from './semi-join';
+import { writeFetch } from './write-fetch';
 
-/** D1 takes at most 32 arguments to a function; `json_array` is called once for each so many columns. */
-export const COLUMNS_PER_ARRAY = 30;
+/** A statement that names more tables than this is not taken apart by mentions: each would take a parameter or more. */
+const MAX_MENTIONS = 20;
 
 /**
- * Plans to fetch the rows that a statement needs from every shard and to run it untouched on one, with a CTE in the place of
- * each table.
+ * Plans to fetch the rows that a statement needs from every shard and to run it untouched on one, with CTEs in the place of
+ * the tables: those rows that are confined most first, then those that these name.
  */
 export function planGather(parsed: Parsed, binder: Binder): GatherStep {
-  const gathered = binder.refs.filter((ref) => ref.table.placement.kind !== 'replicated');
-  const byTable = new Map<string, TableRef[]>();
-  for (const ref of gathered) {
-    const name = foldName(ref.table.name);
-    byTable.set(name, [...(byTable.get(name) ?? []), ref]);
+  const { tokens, statement } = parsed;
+  const mentions = mentionsOf(binder);
+  const apart = planTables(mentions.length > MAX_MENTIONS ? [] : arrange(mentions, tokens), mentions, parsed, binder);
+  const columns = statement.kind === 'select' ? (statement.cores[0]?.columns ?? []) : [];
+  // A column without an alias is called by its text, and where there is a star nobody knows its place.
+  const isNamed = ({ to, from }: Range) =>
+    columns.some(({ expr, alias }) => !alias && from < expr.to && to > expr.from);
+  const hasStar = columns.some(({ star }) => star !== undefined);
+  const isLost = ({ replace }: Standing) =>
+    hasStar && [...replace.keys()].some((at) => isNamed({ from: at, to: at + 1 }));
+  const standing = isLost(apart) ? planTables([], mentions, parsed, binder) : apart;
+  if (isLost(standing)) {
+    throw new UnsupportedStatementError('A CTE of the statement is called like a table that it reads.', {
+      sql: parsed.sql,
+      remedy: 'Give the CTE another name.',
+    });
   }
-  const { tokens } = parsed;
+  const { tables, skip, replace } = standing;
   const withWords = isWord(tokens[0], 'with') ? (isWord(tokens[1], 'recursive') ? 2 : 1) : 0;
-  // `main.users` would reach behind the CTE, and a CTE has no indexes to be told of.
-  const skip = [...gathered.flatMap((ref) => ref.source.hints), ...schemaQualifiers(tokens)];
   // The rows that are fetched are bound besides, a few values.
   const compact = parsed.paramCount > MAX_PARAMS / 2;
-  const hidden = gathered.find((ref) => binder.cteNames.has(foldName(ref.table.name)));
-  if (hidden) {
-    throw new UnsupportedStatementError(
-      `A CTE of the statement is called ${hidden.table.name}, like a table that it reads.`,
-      {
-        tables: [hidden.table.name],
-        sql: parsed.sql,
-        remedy: 'Give the CTE another name.',
-      },
-    );
-  }
-  const copy = (range: Range) => new SqlWriter(parsed.sql, tokens).copy(range, { skip, compact }).done();
-  const end = binder.parsed.statement.range.to;
+  const copy = (range: Range) => new SqlWriter(parsed.sql, tokens).copy(range, { skip, replace, compact }).done();
   return {
-    tables: [...byTable.values()].map((refs) => planTable(parsed, refs)),
+    tables,
     head: copy({ from: 0, to: withWords }),
-    body: copy({ from: withWords, to: end }),
+    body: copy({ from: withWords, to: statement.range.to }),
     hasWith: withWords > 0,
+    renamed: skip.some(isNamed) || [...replace.keys()].some((at) => isNamed({ from: at, to: at + 1 })),
   };
+}
+
+/** What stands in for the tables, and how they are called in the statement then. */
+interface Standing {
+  readonly tables: readonly GatherTable[];
+  readonly skip: readonly Range[];
+  readonly replace: ReadonlyMap<number, string>;
+}
+
+function planTables(fetches: readonly Fetch[], mentions: readonly Mention[], parsed: Parsed, binder: Binder): Standing {
+  const groups = groupsOf(fetches, mentions);
+  const tables = writeTables(groups, parsed, binder);
+  const replace = new Map<number, string>();
+  for (const [i, group] of groups.entries()) {
+    const { name, table } = tables[i] as GatherTable;
+    if (name === table.name) continue;
+    for (const { source } of group.mentions.flatMap(({ refs }) => refs)) {
+      replace.set(source.nameAt, `${quoteName(name)}${source.aliased ? '' : ` as ${quoteName(source.name)}`}`);
+    }
+  }
+  const hints = mentions.flatMap(({ refs }) => refs.flatMap((ref) => ref.source.hints));
+  // `main.users` would reach behind the CTE, and a CTE has no indexes to be told of.
+  return { tables, skip: [...hints, ...schemaQualifiers(parsed.tokens)], replace };
 }
 
 /** `main.` of `main.users.name`. */
@@ -59,10 +82,67 @@ const schemaQualifiers = (tokens: readonly Token[]): Range[] =>
       : [],
   );
 
-function planTable(parsed: Parsed, refs: readonly TableRef[]): GatherTable {
-  const { table } = refs[0] as TableRef;
-  const columns = neededColumns(parsed.tokens, table);
-  return { table, columns, fetch: writeFetch(parsed, table, columns, refs), reaches: reachesOf(refs) };
+/** Mentions that share their rows. */
+interface Group {
+  readonly mentions: readonly Mention[];
+  readonly links: Fetch['links'];
+}
+
+/** Those that are fetched by themselves, and the others by table. */
+function groupsOf(fetches: readonly Fetch[], mentions: readonly Mention[]): Group[] {
+  const groups = fetches.filter(({ links, mention }) => links.length > 0 || !isWhole(mention));
+  const shared = new Map<string, Mention[]>();
+  for (const mention of mentions) {
+    if (groups.some((one) => one.mention === mention)) continue;
+    const name = foldName(mention.table.name);
+    shared.set(name, [...(shared.get(name) ?? []), mention]);
+  }
+  return [
+    ...groups.map(({ mention, links }) => ({ mentions: [mention], links })),
+    ...[...shared.values()].map((list) => ({ mentions: list, links: [] })),
+  ];
+}
+
+function writeTables(groups: readonly Group[], parsed: Parsed, binder: Binder): GatherTable[] {
+  const groupOf = (fetch: Fetch) => groups.findIndex(({ mentions }) => mentions.includes(fetch.mention));
+  // The columns whose values later tables are asked by, of each.
+  const gives = groups.map((_, i) => {
+    const columns = groups.flatMap(({ links }) =>
+      links.flatMap(({ from, otherColumn }) => (groupOf(from) === i ? [otherColumn] : [])),
+    );
+    return [...new Set(columns)];
+  });
+  const taken = new Set(binder.cteNames);
+  return groups.map(({ mentions, links }, i) => {
+    const { table, top } = mentions[0] as Mention;
+    const folded = foldName(table.name);
+    const name = taken.has(folded) ? `__shard_${table.name}_${i}` : table.name;
+    taken.add(folded);
+    const columns = neededColumns(parsed.tokens, table);
+    const cut = top && mentions.length === 1 ? { ...cutOf(parsed, top), terms: top.terms } : undefined;
+    const written = writeFetch(parsed, { table, columns, gives: gives[i] as Column[], cut }, mentions);
+    return {
+      table,
+      name,
+      columns,
+      fetch: written.template,
+      filtered: written.filtered,
+      reaches: reachesOf(mentions.flatMap(({ refs }) => refs)),
+      links: links.map((link): GatherLink => {
+        const from = groupOf(link.from);
+        return linkOf(table, link, from, (gives[from] as Column[]).indexOf(link.otherColumn));
+      }),
+      gives: gives[i]?.length ?? 0,
+      top: written.cut ? cut : undefined,
+    };
+  });
+}
+
+function linkOf({ placement }: Table, { column, other, otherColumn }: Link, from: number, value: number): GatherLink {
+  // Keys that are equal are of one spelling only where bytes are compared.
+  const isKey = placement.kind === 'sharded' && placement.key === column && column.collation === 'BINARY';
+  const keyspace = isKey ? placement.keyspace : undefined;
+  return { column, keyspace, from, value, text: `${column.name} of ${other.alias}.${otherColumn.name}` };
 }
 
 /** Columns whose name stands anywhere in the statement, or all of them where there is a star. */
@@ -84,52 +164,13 @@ const isStar = (before: Token | undefined): boolean =>
   isOp(before, ',') ||
   isOp(before, '.');
 
-function writeFetch(parsed: Parsed, table: Table, columns: readonly Column[], refs: readonly TableRef[]): Template {
-  const writer = new SqlWriter(parsed.sql, parsed.tokens);
-  const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${strayTypes(column)})`);
-  writer.text(`select 1 in (${unusual.join(', ')}) as "x"`);
-  for (let i = 0; i < columns.length; i += COLUMNS_PER_ARRAY) {
-    const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => jsonOf(quoteName(name)));
-    writer.text(`, json_array(${values.join(', ')}) as "r${i / COLUMNS_PER_ARRAY}"`);
-  }
-  writer.text(` from ${quoteName(table.name)}`);
-  const filters = refs.map((ref) => pushable(parsed.tokens, ref));
-  const all = writer.done();
-  if (filters.some((filter) => filter.length === 0)) return all;
-  for (const [i, filter] of filters.entries()) {
-    writer.text(i === 0 ? ' where (' : ' or (');
-    for (const [j, range] of filter.entries()) {
-      writer.text(j === 0 ? '(' : ' and (');
-      // The fetch reads one table under its own name, so `p.title` becomes `"title"`.
-      writer.copy(range, { skip: columnsIn(parsed.tokens, range).map((column) => column.qualifier), compact: true });
-      writer.text(')');
-    }
-    writer.text(')');
-  }
-  const some = writer.done();
-  return some.slots.length <= MAX_PARAMS ? some : all;
-}
-
-/** Types that the column's affinity leaves as they are although they are not its own. */
-export const strayTypes = ({ affinity }: Column): string =>
-  affinity === 'text' || affinity === 'blob' ? "'blob'" : "'text', 'blob'";
-
-/**
- * The conditions on this mention of the table alone, which may go to the shards: those of WHERE, unless the table is the right
- * side of an outer join; then those of that join's ON.
- */
-function pushable(tokens: readonly Token[], ref: TableRef): Range[] {
-  const { core } = ref;
-  const outer = [...core.outerConjuncts].find(([source]) => source.ref === ref)?.[1];
-  const terms = ref.nullable ? (core.hasRightJoin || core.core.opaqueFrom ? [] : (outer ?? [])) : core.conjuncts;
-  return terms.filter((range) => isAbout(ref, tokens, range));
-}
-
-function isAbout(ref: TableRef, tokens: readonly Token[], range: Range): boolean {
-  const { aggregates, window } = functionsIn(tokens, range);
-  if (aggregates.length > 0 || window || selectsIn(tokens, range).length > 0 || unstableIn(tokens, range)) return false;
-  const columns = columnsIn(tokens, range);
-  return columns.length > 0 && columns.every(({ path }) => resolve(ref.core.scope, path)?.ref === ref);
+function cutOf({ tokens }: Parsed, { select, terms }: Top): GatherTop {
+  const { limit, offset } = select.select;
+  return {
+    order: terms.map(({ expr: _, ...key }) => key),
+    limit: readValue(tokens, limit as Range) as ValueRef,
+    offset: offset && readValue(tokens, offset),
+  };
 }
 
 /** Does the statement name the row id of a table that has no column for it? */

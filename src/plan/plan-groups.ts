@@ -17,8 +17,8 @@ import type { KeyClass } from './key-class';
 import { anchorOf, groupsByKey, isLocalTo } from './locality';
 import { collationOf } from './outputs';
 import type { GatherStep, GatherTable } from './plan';
-import { COLUMNS_PER_ARRAY, strayTypes } from './plan-gather';
 import { type BoundColumn, type BoundCore, type BoundSelect, resolve, resolveRange } from './scope';
+import { COLUMNS_PER_ARRAY, strayTypes } from './write-fetch';
 
 /** The groups of all shards: no user's table or column is called so. */
 const GROUPS = '__shard_groups';
@@ -89,11 +89,16 @@ class GroupPlanner {
     if (fetch.slots.length > MAX_PARAMS || body.slots.length > MAX_PARAMS / 2) return undefined;
     const table: GatherTable = {
       table: { ...NO_TABLE, columns },
+      name: GROUPS,
       columns,
       fetch,
+      filtered: false,
+      links: [],
+      gives: 0,
+      top: undefined,
       reaches: [{ kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() }],
     };
-    return { tables: [table], head: { sql: '', slots: [] }, body, hasWith: false };
+    return { tables: [table], head: { sql: '', slots: [] }, body, hasWith: false, renamed: false };
   }
 
   /** What is computed of groups: result columns, HAVING, and ORDER BY but for those terms that name result columns. */

@@ -64,20 +64,55 @@ export interface OrderKey {
 export interface GatherStep {
   /** How to go on where partial sums overflow: with the rows themselves. */
   readonly otherwise?: GatherStep;
+  /** In an order in which each is linked to earlier ones only. */
   readonly tables: readonly GatherTable[];
   /** The statement, in two parts: the CTEs that stand in for the tables go between. */
   readonly head: Template;
   readonly body: Template;
   /** The statement has CTEs of its own: ours are followed by a comma instead of making the WITH. */
   readonly hasWith: boolean;
+  /** Columns are called otherwise than in the statement, as their text is another. */
+  readonly renamed: boolean;
 }
 
+/** The rows that stand in for one mention of a table, or for several. */
 export interface GatherTable {
   readonly table: Table;
+  /** The name of the CTE that holds them. */
+  readonly name: string;
   readonly columns: readonly Column[];
-  /** Selects `x`, whether a value needs the exact decoding, then the columns as JSON arrays. */
+  /**
+   * Selects `x`, whether a value needs the exact decoding, then the columns as JSON arrays, then the values that later tables
+   * are asked by, then the hidden columns of an order.
+   */
   readonly fetch: Template;
+  /** The fetch ends with a WHERE, which can be added to. */
+  readonly filtered: boolean;
   readonly reaches: readonly Reach[];
+  /** Each says which rows are enough; one of them is used. */
+  readonly links: readonly GatherLink[];
+  /** How many columns of values the fetch gives for later tables. */
+  readonly gives: number;
+  /** Only the first rows of all shards matter. */
+  readonly top: GatherTop | undefined;
+}
+
+/** Rows matter only if a column of theirs has a value that rows fetched before have. */
+export interface GatherLink {
+  readonly column: Column;
+  /** Set when the column is the shard key: only the owners of the values are asked. */
+  readonly keyspace: string | undefined;
+  /** The table whose rows are fetched before, by its place in the list. */
+  readonly from: number;
+  /** Which of its columns of values. */
+  readonly value: number;
+  readonly text: string;
+}
+
+export interface GatherTop {
+  readonly order: readonly OrderKey[];
+  readonly limit: ValueRef;
+  readonly offset: ValueRef | undefined;
 }
 
 export interface InsertPlan extends PlanBase {

@@ -14,8 +14,12 @@ export interface Source {
   /** As written, without quotes; empty for a subquery. */
   readonly name: string;
   readonly schema: string | undefined;
+  /** The token that is the name; meaningless for a subquery. */
+  readonly nameAt: number;
   /** The name under which columns are qualified. */
   readonly alias: string;
+  /** The alias is written; otherwise it is the name. */
+  readonly aliased: boolean;
   readonly join: JoinKind;
   readonly on: Range | undefined;
   readonly using: readonly string[];

@@ -80,15 +80,17 @@ export function selectsIn(tokens: readonly Token[], range: Range): Range[] {
 }
 
 /** Tables named as `x in tablename`. `hints` are the tokens of `main.`. */
-export function inTables(tokens: readonly Token[], range: Range): { name: string; hints: Range[] }[] {
-  const found: { name: string; hints: Range[] }[] = [];
+export function inTables(tokens: readonly Token[], range: Range): { name: string; nameAt: number; hints: Range[] }[] {
+  const found: { name: string; nameAt: number; hints: Range[] }[] = [];
   for (let i = range.from; i < range.to - 1; i++) {
     const next = tokens[i + 1] as Token;
     if (isOp(tokens[i], '(') && beginsSelect(next)) i = (tokens[i] as Token).match;
     else if (isWord(tokens[i], 'in') && (next.kind === 'word' || next.kind === 'name')) {
       const isDotted = isOp(tokens[i + 2], '.');
+      const nameAt = isDotted ? i + 3 : i + 1;
       found.push({
-        name: isDotted ? (tokens[i + 3]?.value ?? '') : next.value,
+        name: tokens[nameAt]?.value ?? '',
+        nameAt,
         hints: isDotted ? [{ from: i + 1, to: i + 3 }] : [],
       });
     }

@@ -60,3 +60,16 @@ export function joinWithin(texts: readonly string[], length: number): string[] {
   arrays.push(`[${texts.slice(from).join(',')}]`);
   return arrays;
 }
+
+/** D1 takes at most 5 terms in a compound SELECT; more are nested. */
+const COMPOUND_TERMS = 5;
+
+/** The rows of all these selects, which have these columns. */
+export function unionOf(selects: readonly string[], columns: string): string {
+  if (selects.length <= COMPOUND_TERMS) return selects.join(' union all ');
+  const size = COMPOUND_TERMS ** Math.ceil(Math.log(selects.length) / Math.log(COMPOUND_TERMS) - 1);
+  const groups: string[] = [];
+  for (let i = 0; i < selects.length; i += size)
+    groups.push(`select ${columns} from (${unionOf(selects.slice(i, i + size), columns)})`);
+  return unionOf(groups, columns);
+}

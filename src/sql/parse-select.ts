@@ -209,32 +209,34 @@ function readJoinCondition(reader: Reader): { on: Range | undefined; using: stri
 }
 
 function parseSource(reader: Reader, join: JoinKind, natural: boolean): Source {
-  const common = { schema: undefined, join, natural, hints: [], args: undefined };
+  const common = { schema: undefined, nameAt: reader.at, join, natural, hints: [], args: undefined };
   if (isOp(reader.peek(), '(')) {
     const body = new Reader(reader.sql, reader.tokens, reader.parens());
     const select = parseWhole(body);
-    const alias = parseAlias(reader) ?? '';
-    return { ...common, kind: 'subquery', name: '', alias, select, ...readJoinCondition(reader) };
+    const alias = parseAlias(reader);
+    const names = { name: '', alias: alias ?? '', aliased: alias !== undefined };
+    return { ...common, kind: 'subquery', ...names, select, ...readJoinCondition(reader) };
   }
   const hints: Range[] = [];
-  const { name, schema } = parseTableName(reader, hints);
-  if (isOp(reader.peek(), '(')) {
-    const args = reader.parens();
-    const alias = parseAlias(reader) ?? name;
-    return { ...common, kind: 'function', args, name, schema, alias, select: undefined, ...readJoinCondition(reader) };
-  }
-  const alias = parseAlias(reader) ?? name;
+  const named = { ...common, ...parseTableName(reader, hints), select: undefined };
+  const args = isOp(reader.peek(), '(') ? reader.parens() : undefined;
+  const alias = parseAlias(reader);
+  const aliases = { alias: alias ?? named.name, aliased: alias !== undefined };
+  if (args) return { ...named, ...aliases, kind: 'function', args, ...readJoinCondition(reader) };
   parseIndexHint(reader, hints);
-  return { ...common, kind: 'table', name, schema, alias, select: undefined, hints, ...readJoinCondition(reader) };
+  return { ...named, ...aliases, kind: 'table', hints, ...readJoinCondition(reader) };
 }
 
 /** `[schema .] name`; the tokens of `schema .` go to `hints`. */
-export function parseTableName(reader: Reader, hints: Range[]): { name: string; schema: string | undefined } {
+export function parseTableName(
+  reader: Reader,
+  hints: Range[],
+): { name: string; nameAt: number; schema: string | undefined } {
   const from = reader.at;
   const first = reader.name();
-  if (!reader.takeOp('.')) return { name: first, schema: undefined };
+  if (!reader.takeOp('.')) return { name: first, nameAt: from, schema: undefined };
   hints.push({ from, to: reader.at });
-  return { name: reader.name(), schema: first };
+  return { name: reader.name(), nameAt: from + 2, schema: first };
 }
 
 export function parseIndexHint(reader: Reader, hints: Range[]): void {

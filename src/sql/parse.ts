@@ -73,11 +73,11 @@ function parseRows(reader: Reader): Statement {
 
 function parseTarget(reader: Reader): Source {
   const hints: Range[] = [];
-  const { name, schema } = parseTableName(reader, hints);
-  const alias = parseAlias(reader) ?? name;
+  const named = parseTableName(reader, hints);
+  const alias = parseAlias(reader);
   parseIndexHint(reader, hints);
   const base = { join: 'first', on: undefined, using: [], natural: false, select: undefined, args: undefined } as const;
-  return { ...base, kind: 'table', name, schema, alias, hints };
+  return { ...base, ...named, kind: 'table', alias: alias ?? named.name, aliased: alias !== undefined, hints };
 }
 
 function parseInsert(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Insert {

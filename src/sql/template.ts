@@ -24,6 +24,12 @@ export interface Template {
   readonly slots: readonly Slot[];
 }
 
+export interface CopyOptions {
+  readonly skip?: readonly Range[];
+  readonly replace?: ReadonlyMap<number, string>;
+  readonly compact?: boolean;
+}
+
 /** Writes a statement out of pieces of another one. */
 export class SqlWriter {
   #sql = '';
@@ -52,10 +58,10 @@ export class SqlWriter {
   }
 
   /**
-   * Copies source text, its parameters included, without the ranges in `skip`.
+   * Copies source text, its parameters included, without the ranges in `skip` and with other text for some tokens.
    * With `compact`, lists of parameters become one JSON parameter.
    */
-  copy(range: Range, options: { skip?: readonly Range[]; compact?: boolean } = {}): this {
+  copy(range: Range, options: CopyOptions = {}): this {
     let end = this.tokens[range.from]?.start ?? 0;
     for (let i = range.from; i < range.to; i++) {
       const skipped = options.skip?.find((one) => i >= one.from && i < one.to);
@@ -74,7 +80,7 @@ export class SqlWriter {
         i = token.match;
         end = (this.tokens[i] as Token).end;
       } else if (token.kind === 'param') this.slot({ kind: 'param', index: token.param });
-      else this.#sql += token.text;
+      else this.#sql += options.replace?.get(i) ?? token.text;
     }
     return this;
   }

@@ -1,0 +1,71 @@
+import { sameName } from '../layout/table';
+import { readLeaf } from '../sql/conditions';
+import type { Token } from '../sql/tokens';
+import type { Link, Mention } from './mentions';
+import { reachOf } from './reach';
+
+/** A mention whose rows are fetched, after those that it is linked to. */
+export interface Fetch {
+  readonly mention: Mention;
+  readonly links: readonly (Link & { readonly from: Fetch })[];
+}
+
+/**
+ * Decides what is fetched first: the mention that is confined the most, then those that are linked to it, and so on. What
+ * nothing confines, directly or by links, is fetched whole, and then once for all mentions of the table.
+ */
+export function arrange(mentions: readonly Mention[], tokens: readonly Token[]): Fetch[] {
+  const byScore = mentions
+    .map((mention) => ({ mention, score: scoreOf(mention, tokens) }))
+    .sort((a, b) => b.score - a.score);
+  const whole = new Set<string>();
+  for (;;) {
+    const fetches = inOrder(byScore, whole);
+    const wholeNow = fetches.filter(({ mention, links }) => links.length === 0 && isWhole(mention));
+    const more = wholeNow.filter(({ mention }) => !whole.has(mention.table.name));
+    for (const { mention } of more) whole.add(mention.table.name);
+    if (more.length === 0) return fetches;
+  }
+}
+
+function inOrder(byScore: readonly { mention: Mention; score: number }[], whole: ReadonlySet<string>): Fetch[] {
+  const placed: Fetch[] = [];
+  const left = byScore.filter(({ mention }) => !whole.has(mention.table.name));
+  const confined = new Map<unknown, Fetch>();
+  while (left.length > 0) {
+    const linked = left.findIndex(({ mention }) => mention.links.some(({ other }) => confined.has(other)));
+    const [{ mention, score }] = left.splice(Math.max(linked, 0), 1) as [{ mention: Mention; score: number }];
+    const links = mention.links.flatMap((link) => {
+      const from = confined.get(link.other);
+      return from && !isImplied(mention, link) ? [{ ...link, from }] : [];
+    });
+    const fetch = { mention, links };
+    placed.push(fetch);
+    if (score > 0 || links.length > 0) for (const ref of mention.refs) confined.set(ref, fetch);
+  }
+  const all = byScore.flatMap(({ mention }) => (whole.has(mention.table.name) ? [{ mention, links: [] }] : []));
+  return [...placed, ...all];
+}
+
+const reachesKeys = ({ refs }: Mention): boolean =>
+  refs.every((ref) => {
+    const reach = reachOf(ref);
+    return reach?.kind === 'keys' && reach.keys.kind !== 'all';
+  });
+
+/** Equal shard keys, and they are known already. */
+const isImplied = (mention: Mention, { column }: Link): boolean => {
+  const { placement } = mention.table;
+  return placement.kind === 'sharded' && sameName(placement.key.name, column.name) && reachesKeys(mention);
+};
+
+/** How much is known of its rows by itself. */
+function scoreOf(mention: Mention, tokens: readonly Token[]): number {
+  if (reachesKeys(mention)) return 3;
+  const isEqual = mention.filters.some((range) => ['equal', 'in'].includes(readLeaf(tokens, range)?.kind ?? ''));
+  if (mention.top || isEqual) return 2;
+  return mention.filters.length + mention.lookups.length > 0 ? 1 : 0;
+}
+
+export const isWhole = (mention: Mention): boolean =>
+  mention.filters.length + mention.lookups.length === 0 && !mention.top && !reachesKeys(mention);

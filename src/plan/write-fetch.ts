@@ -1,0 +1,109 @@
+import type { Column, Table } from '../layout/table';
+import type { Parsed, Range } from '../sql/ast';
+import { columnsIn } from '../sql/functions';
+import { jsonOf } from '../sql/json-values';
+import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
+import { quoteName } from '../sql/tokens';
+import type { Lookup, Mention } from './mentions';
+import { type Term, writeOrderColumns } from './order';
+import type { GatherTop } from './plan';
+
+/** D1 takes at most 32 arguments to a function; `json_array` is called once for each so many columns. */
+export const COLUMNS_PER_ARRAY = 30;
+/** The values of a link are bound in so many pieces at most. */
+export const LINK_PARAMS = 20;
+
+export interface Fetched {
+  readonly table: Table;
+  readonly columns: readonly Column[];
+  /** Columns whose values later tables are asked by. */
+  readonly gives: readonly Column[];
+  readonly cut: (GatherTop & { readonly terms: readonly Term[] }) | undefined;
+}
+
+/**
+ * Writes what fetches the rows of a table that some mentions of it need: those that meet the conditions of one of them.
+ * Without the conditions, and whole, where these bind too many values.
+ */
+export function writeFetch(
+  parsed: Parsed,
+  { table, columns, gives, cut }: Fetched,
+  mentions: readonly Mention[],
+): { readonly template: Template; readonly filtered: boolean; readonly cut: boolean } {
+  const { tokens } = parsed;
+  // The fetch reads one table under its own name, so `p.title` becomes `"title"`.
+  const unqualified = (writer: SqlWriter, range: Range) =>
+    writer.copy(range, { skip: columnsIn(tokens, range).map((column) => column.qualifier), compact: true });
+  const start = (terms: readonly Term[]) => {
+    const writer = new SqlWriter(parsed.sql, tokens).text(`select ${rowsAsJson(columns)}`);
+    for (const [i, { name }] of gives.entries()) writer.text(`, json_array(${jsonOf(quoteName(name))}) as "v${i}"`);
+    writeOrderColumns(writer, terms, (expr) =>
+      typeof expr === 'string' ? writer.text(quoteName(expr)) : unqualified(writer, expr),
+    );
+    return writer.text(` from ${quoteName(table.name)}`);
+  };
+  const all = { template: start([]).done(), filtered: false, cut: false };
+  const writer = start(cut?.terms ?? []);
+  const conditions = (one: Mention) => {
+    const written: (() => void)[] = one.filters.map((range) => () => unqualified(writer, range));
+    for (const lookup of one.lookups) written.push(() => writeLookup(writer, lookup, unqualified));
+    for (const [j, write] of written.entries()) {
+      writer.text(j === 0 ? '(' : ' and (');
+      write();
+      writer.text(')');
+    }
+  };
+  const filtered = mentions.every((one) => one.filters.length + one.lookups.length > 0);
+  for (const [i, one] of (filtered ? mentions : []).entries()) {
+    writer.text(i === 0 ? ' where (' : ' or (');
+    conditions(one);
+    writer.text(')');
+  }
+  if (cut) writeCut(writer, cut, unqualified);
+  const template = writer.done();
+  // The values of links are bound besides.
+  return template.slots.length <= MAX_PARAMS - LINK_PARAMS ? { template, filtered, cut: cut !== undefined } : all;
+}
+
+/** `"country" in (select "code" from "countries" where ...)`: the other table is on the same shard. */
+function writeLookup(
+  writer: SqlWriter,
+  { column, other, otherColumn, filters }: Lookup,
+  unqualified: (writer: SqlWriter, range: Range) => SqlWriter,
+): void {
+  writer.text(
+    `${quoteName(column.name)} in (select ${quoteName(otherColumn.name)} from ${quoteName(other.table.name)}`,
+  );
+  for (const [i, range] of filters.entries())
+    unqualified(writer.text(i === 0 ? ' where (' : ' and ('), range).text(')');
+  writer.text(')');
+}
+
+function writeCut(
+  writer: SqlWriter,
+  { terms, limit, offset }: NonNullable<Fetched['cut']>,
+  unqualified: (writer: SqlWriter, range: Range) => SqlWriter,
+): void {
+  for (const [i, { expr, collation, descending, nulls }] of terms.entries()) {
+    writer.text(i === 0 ? ' order by ' : ', ');
+    (typeof expr === 'string' ? writer.text(quoteName(expr)) : unqualified(writer, expr)).text(
+      `${collation === 'BINARY' ? '' : ` collate ${quoteName(collation)}`}${descending ? ' desc' : ''}${nulls === (descending ? 'last' : 'first') ? '' : ` nulls ${nulls}`}`,
+    );
+  }
+  writer.text(' limit ').slot({ kind: 'page', limit, offset });
+}
+
+/** A row as JSON arrays, and `x`: whether a value of it needs the exact decoding. */
+export function rowsAsJson(columns: readonly Column[]): string {
+  const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${strayTypes(column)})`);
+  let sql = `1 in (${unusual.join(', ')}) as "x"`;
+  for (let i = 0; i < columns.length; i += COLUMNS_PER_ARRAY) {
+    const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => jsonOf(quoteName(name)));
+    sql += `, json_array(${values.join(', ')}) as "r${i / COLUMNS_PER_ARRAY}"`;
+  }
+  return sql;
+}
+
+/** Types that the column's affinity leaves as they are although they are not its own. */
+export const strayTypes = ({ affinity }: Column): string =>
+  affinity === 'text' || affinity === 'blob' ? "'blob'" : "'text', 'blob'";

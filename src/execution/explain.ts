@@ -1,8 +1,7 @@
 import type { OrderKey } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
 import { finishingStatement } from './finish';
-import { linkCondition } from './gather';
-import type { Route } from './route';
+import { inLists, type Route } from './route';
 
 /** One statement on one or several shards. */
 export interface ExplainedStep {
@@ -77,11 +76,11 @@ function stepsOf(route: Route): ExplainedStep[] {
         route,
         route.fetches.map(() => ({ chunks: ['<rows>'], exact: false })),
       );
-      const fetches = route.fetches.map(({ table, shards, statement: { sql, params } }) => {
+      const fetches = route.fetches.map(({ table, shards, filtered, statement: { sql, params } }) => {
         const [link] = table.links;
         const by = table.links.map(({ text }) => text).join(' or ');
         const name = `fetch ${table.table.name}${link ? ` by ${by}` : ''}`;
-        const linked = link && { sql: sql + linkCondition(table.filtered, link, 1), params: [...params, '<values>'] };
+        const linked = link && { sql: sql + inLists(filtered, link.column, 1), params: [...params, '<values>'] };
         return step(name, shards, linked ?? { sql, params });
       });
       return [...fetches, step('finish', [route.finishOn], finish)];

@@ -5,12 +5,11 @@ import { canonicalKey } from '../placement/key';
 import type { GatherLink } from '../plan/plan';
 import { COLUMNS_PER_ARRAY, LINK_PARAMS } from '../plan/write-fetch';
 import type { BoundStatement } from '../sql/bound';
-import { joinWithin, LISTED_VALUE, unionOf } from '../sql/json-values';
+import { joinWithin } from '../sql/json-values';
 import { MAX_PARAMS } from '../sql/template';
-import { quoteName } from '../sql/tokens';
 import { askBalanced } from './balance';
 import { finishingStatement, type Gathered } from './finish';
-import type { GatherFetch, GatherRoute, Spread } from './route';
+import { type GatherFetch, type GatherRoute, inLists, type Spread } from './route';
 import { type Executor, spreadDemand } from './run';
 import { type Answer, rowsOf } from './shard-set';
 
@@ -135,7 +134,7 @@ class Gathering {
       fetch,
       spread: (await this.#ownersOf(link, values)) ?? fetch,
       statement: {
-        sql: sql + linkCondition(fetch.table.filtered, link, chunks.length),
+        sql: sql + inLists(fetch.filtered, link.column, chunks.length),
         params: [...params, ...chunks],
       },
     };
@@ -177,12 +176,6 @@ class Gathering {
       },
     );
   }
-}
-
-/** ` where "user_id" in (...)`, or ` and ...`, over so many JSON arrays. */
-export function linkCondition(filtered: boolean, { column }: GatherLink, chunks: number): string {
-  const lists = Array.from({ length: chunks }, () => `select ${LISTED_VALUE} as value from json_each(?)`);
-  return ` ${filtered ? 'and' : 'where'} ${quoteName(column.name)} in (${unionOf(lists, 'value')})`;
 }
 
 const arraysOf = ({ fetch }: Ask): number => Math.ceil(fetch.table.columns.length / COLUMNS_PER_ARRAY);

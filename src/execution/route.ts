@@ -6,7 +6,9 @@ import { Doubt } from '../placement/signals';
 import { keysOf } from '../plan/key-set';
 import type { GatherTable, GatherTop, OrderKey, Plan, Reach, ReadPlan, ScatterStep, TwoPhaseStep } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
+import { LISTED_VALUE, unionOf } from '../sql/json-values';
 import { bindTemplate, pageNumber, type Template } from '../sql/template';
+import { quoteName } from '../sql/tokens';
 import type { RowFormat } from './shard-set';
 
 /** How one statement with its values will be run: data, printable, and nothing has been run yet. */
@@ -63,6 +65,8 @@ export interface GatherRoute extends Multi {
 export interface GatherFetch extends Spread {
   readonly table: GatherTable;
   readonly statement: BoundStatement;
+  /** It ends with a WHERE, which can be added to. */
+  readonly filtered: boolean;
   /** Only the first rows of all shards are kept. */
   readonly top: { readonly order: readonly OrderKey[]; readonly limit: number | undefined } | undefined;
 }
@@ -206,12 +210,19 @@ async function routeGather(
   const { names, positional } = plan.output;
   const renames = positional !== undefined || step.renamed;
   const fetches = await Promise.all(
-    step.tables.map(async (table) => ({
-      table,
-      ...(await spreadOf(table.reaches, params, placement)),
-      statement: bindStatement(table.fetch, params),
-      top: table.top && { order: table.top.order, limit: keptRows(table.top, params) },
-    })),
+    step.tables.map(async (table): Promise<GatherFetch> => {
+      const own = await spreadOf(table.reaches, params, placement);
+      const statement = bindStatement(table.fetch, params);
+      const { key, filtered, top } = table;
+      const keyed = key && !own.all ? ofKeys(statement, filtered, key, own.keys) : undefined;
+      return {
+        table,
+        ...own,
+        statement: keyed ?? statement,
+        filtered: filtered || keyed !== undefined,
+        top: top && { order: top.order, limit: keptRows(top, params) },
+      };
+    }),
   );
   return {
     kind: 'gather',
@@ -226,6 +237,18 @@ async function routeGather(
     renames: renames && (names || format === 'arrays') ? { count: names?.length } : undefined,
     otherwise: otherwise && (() => routeGather(plan, params, context, spread, otherwise)),
   };
+}
+
+/** The rows of these keys. As texts, which the column's affinity makes what they are. */
+function ofKeys({ sql, params }: BoundStatement, filtered: boolean, column: Column, keys: readonly PlacedKey[]) {
+  const list = JSON.stringify([...new Set(keys.map(({ key }) => key))]);
+  return { sql: sql + inLists(filtered, column, 1), params: [...params, list] };
+}
+
+/** ` where "user_id" in (...)`, or ` and ...`, over so many JSON arrays. */
+export function inLists(filtered: boolean, { name }: Column, count: number): string {
+  const lists = Array.from({ length: count }, () => `select ${LISTED_VALUE} as value from json_each(?)`);
+  return ` ${filtered ? 'and' : 'where'} ${quoteName(name)} in (${unionOf(lists, 'value')})`;
 }
 
 /** LIMIT and OFFSET of the whole statement are left to its end. */

@@ -1,15 +1,15 @@
 import { UnsupportedStatementError } from '../errors';
 import { type Column, findColumn, type Table } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
-import { readValue, type ValueRef } from '../sql/conditions';
+import { readLeaf, readValue, type ValueRef } from '../sql/conditions';
 import { MAX_PARAMS, SqlWriter } from '../sql/template';
 import { foldName, isName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import { type Link, type Mention, mentionsOf, type Top } from './mentions';
 import type { GatherLink, GatherStep, GatherTable, GatherTop } from './plan';
 import { reachesOf } from './reach';
-import type { TableRef } from './scope';
-import { arrange, type Fetch, isWhole } from './semi-join';
+import { resolveRange, type TableRef } from './scope';
+import { arrange, type Fetch, reachesKeys } from './semi-join';
 import { writeFetch } from './write-fetch';
 
 /** A statement that names more tables than this is not taken apart by mentions: each would take a parameter or more. */
@@ -90,7 +90,7 @@ interface Group {
 
 /** Those that are fetched by themselves, and the others by table. */
 function groupsOf(fetches: readonly Fetch[], mentions: readonly Mention[]): Group[] {
-  const groups = fetches.filter(({ links, mention }) => links.length > 0 || !isWhole(mention));
+  const groups = fetches.filter(({ whole }) => !whole);
   const shared = new Map<string, Mention[]>();
   for (const mention of mentions) {
     if (groups.some((one) => one.mention === mention)) continue;
@@ -128,6 +128,7 @@ function writeTables(groups: readonly Group[], parsed: Parsed, binder: Binder): 
       fetch: written.template,
       filtered: written.filtered,
       reaches: reachesOf(mentions.flatMap(({ refs }) => refs)),
+      key: mentions.length === 1 && !written.cut ? unnamedKey(mentions[0] as Mention, parsed.tokens) : undefined,
       links: links.map((link): GatherLink => {
         const from = groupOf(link.from);
         return linkOf(table, link, from, (gives[from] as Column[]).indexOf(link.otherColumn));
@@ -136,6 +137,19 @@ function writeTables(groups: readonly Group[], parsed: Parsed, binder: Binder): 
       top: written.cut ? cut : undefined,
     };
   });
+}
+
+/** The shard key, where its values are known, and not from a condition of its own. */
+function unnamedKey(mention: Mention, tokens: readonly Token[]): Column | undefined {
+  const { placement } = mention.table;
+  if (placement.kind !== 'sharded' || !reachesKeys(mention)) return undefined;
+  const [{ core }] = mention.refs;
+  const isNamed = mention.filters.some((range) => {
+    const leaf = readLeaf(tokens, range);
+    const column = leaf?.kind === 'equal' || leaf?.kind === 'in' ? leaf.column : undefined;
+    return column && resolveRange(core.scope, tokens, column)?.column === placement.key;
+  });
+  return isNamed ? undefined : placement.key;
 }
 
 function linkOf({ placement }: Table, { column, other, otherColumn }: Link, from: number, value: number): GatherLink {

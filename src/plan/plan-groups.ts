@@ -93,6 +93,7 @@ class GroupPlanner {
       columns,
       fetch,
       filtered: false,
+      key: undefined,
       links: [],
       gives: 0,
       top: undefined,

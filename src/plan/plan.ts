@@ -89,6 +89,8 @@ export interface GatherTable {
   /** The fetch ends with a WHERE, which can be added to. */
   readonly filtered: boolean;
   readonly reaches: readonly Reach[];
+  /** The shard key, where the keys are known from other tables: the fetch names those of `reaches`. */
+  readonly key: Column | undefined;
   /** Each says which rows are enough; one of them is used. */
   readonly links: readonly GatherLink[];
   /** How many columns of values the fetch gives for later tables. */

@@ -8,6 +8,8 @@ import { reachOf } from './reach';
 export interface Fetch {
   readonly mention: Mention;
   readonly links: readonly (Link & { readonly from: Fetch })[];
+  /** All rows of the table: one fetch serves all of its mentions. */
+  readonly whole: boolean;
 }
 
 /**
@@ -21,8 +23,7 @@ export function arrange(mentions: readonly Mention[], tokens: readonly Token[]):
   const whole = new Set<string>();
   for (;;) {
     const fetches = inOrder(byScore, whole);
-    const wholeNow = fetches.filter(({ mention, links }) => links.length === 0 && isWhole(mention));
-    const more = wholeNow.filter(({ mention }) => !whole.has(mention.table.name));
+    const more = fetches.filter((fetch) => fetch.whole && !whole.has(fetch.mention.table.name));
     for (const { mention } of more) whole.add(mention.table.name);
     if (more.length === 0) return fetches;
   }
@@ -39,15 +40,17 @@ function inOrder(byScore: readonly { mention: Mention; score: number }[], whole:
       const from = confined.get(link.other);
       return from && !isImplied(mention, link) ? [{ ...link, from }] : [];
     });
-    const fetch = { mention, links };
+    const fetch = { mention, links, whole: links.length === 0 && isWhole(mention) };
     placed.push(fetch);
     if (score > 0 || links.length > 0) for (const ref of mention.refs) confined.set(ref, fetch);
   }
-  const all = byScore.flatMap(({ mention }) => (whole.has(mention.table.name) ? [{ mention, links: [] }] : []));
+  const all = byScore.flatMap(({ mention }) =>
+    whole.has(mention.table.name) ? [{ mention, links: [], whole: true }] : [],
+  );
   return [...placed, ...all];
 }
 
-const reachesKeys = ({ refs }: Mention): boolean =>
+export const reachesKeys = ({ refs }: Mention): boolean =>
   refs.every((ref) => {
     const reach = reachOf(ref);
     return reach?.kind === 'keys' && reach.keys.kind !== 'all';
@@ -67,5 +70,5 @@ function scoreOf(mention: Mention, tokens: readonly Token[]): number {
   return mention.filters.length + mention.lookups.length > 0 ? 1 : 0;
 }
 
-export const isWhole = (mention: Mention): boolean =>
+const isWhole = (mention: Mention): boolean =>
   mention.filters.length + mention.lookups.length === 0 && !mention.top && !reachesKeys(mention);

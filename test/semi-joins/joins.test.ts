@@ -1,0 +1,145 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { plain } from '../support/shards';
+import { type Counts, openWorld, rowsFetched, type World } from './support';
+
+let db: World['db'];
+let counts: Counts;
+
+beforeAll(async () => {
+  ({ db, counts } = await openWorld(3));
+});
+
+const ALL = { people: 300, posts: 900, comments: 1800, likes: 900 } as const;
+
+/** At most so many rows are fetched: of the shards' own rows, and with them those that are named by what was fetched before. */
+const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]])[] = [
+  // The confined side first, then the rows of the other that it names.
+  [
+    "select p.id, p.title, u.name from posts p join people u on u.id = p.author where u.country = 'JP' order by p.id",
+    200,
+  ],
+  ["select p.id, u.name from people u join posts p on p.author = u.id where p.title = 'title 3' order by p.id", 60],
+  [
+    'select p.id, u.name from people u, posts p where p.author = u.id and p.title in (?, ?) order by 1',
+    110,
+    'title 4',
+    'title 5',
+  ],
+  [
+    "select p.id, c.id, u.name from people u join posts p on p.author = u.id join comments c on c.post = p.id where u.country = 'BR' order by 1, 2",
+    300,
+  ],
+  [
+    "select c.id, u.name, p.title from comments c left join posts p on p.id = c.post left join people u on u.id = c.author where c.body = 'b3' and c.id < 'c2' order by c.id",
+    700,
+  ],
+  ["select u.id, b.name from people u left join people b on b.id = u.boss where u.country = 'ID' order by u.id", 40],
+  [
+    'select u.id, b.name, bb.name from people u join people b on b.id = u.boss join people bb on bb.id = b.boss where u.born < 10 order by 1',
+    40,
+  ],
+  // Pages: the first rows of all shards, and no more of the others than these name.
+  [
+    'select u.id, u.name, (select count(*) from posts p where p.author = u.id) as n from people u order by u.born desc limit 5',
+    15 + 30,
+  ],
+  [
+    'select u.id, p.id from people u left join posts p on p.author = u.id order by u.born, p.id limit 7 offset 2',
+    ALL.people + ALL.posts,
+  ],
+  ['select u.id, p.id from people u left join posts p on p.author = u.id order by u.born limit 3', 9 + 12],
+  [
+    'select x.id, c.body from (select id from posts order by stars desc, id limit 10) x join comments c on c.post = x.id order by x.id, c.id',
+    30 + 40,
+  ],
+  [
+    'with x as (select id, author from posts where stars > 1 order by id limit ? offset ?) select x.id, u.name from x join people u on u.id = x.author order by x.id',
+    60 + 12,
+    4,
+    8,
+  ],
+  // IN and EXISTS, either way round.
+  ["select count(*), min(name) from people where id in (select author from posts where title = 'title 7')", 23 * 2],
+  ["select id from posts where author in (select id from people where country = 'DE') order by id", 60],
+  [
+    "select id from people u where exists (select 1 from posts p where p.author = u.id and p.title = 'title 9') order by id",
+    23 * 2,
+  ],
+  [
+    "select id from people u where country = 'JP' and not exists (select 1 from posts p where p.author = u.id) order by id",
+    60,
+  ],
+  ["select id from people u where country = 'JP' and id in (select author from posts) order by id", 60],
+  [
+    "select id from people where country = 'US' and id not in (select author from posts where stars > 2) order by id",
+    ALL.people + ALL.posts,
+  ],
+  // On every shard: no row of it is fetched.
+  [
+    "select u.id, p.id from people u join countries k on k.code = u.country join posts p on p.author = u.id where k.continent = 'AF' and k.code > 'T' order by 1, 2",
+    200,
+  ],
+  // A key that is on one shard, and what its row names.
+  ['select l.post, p.title from likes l join posts p on p.id = l.post where l.person = ? order by 1', 3 * 2, '1'],
+  // Nothing is confined: everything is fetched, once.
+  ['select count(*) from people u join posts p on p.author = u.id', ALL.people + ALL.posts],
+  ['select count(*) from people u join people b on b.id = u.boss', ALL.people],
+  ["select count(*) from people u join people b on b.id = u.boss where u.country = 'CN'", 100],
+  // What may not be cut or asked by values.
+  [
+    'select u.country, count(*) from people u join posts p on p.author = u.id group by u.country order by 2 desc, 1 limit 3',
+    ALL.people + ALL.posts,
+  ],
+  [
+    'select distinct u.country from people u left join posts p on p.author = u.id order by u.country limit 3',
+    ALL.people + ALL.posts,
+  ],
+  [
+    "select u.id, p.id from people u right join posts p on p.author = u.id and u.country = 'CA' where p.stars = 2.25 order by p.id",
+    ALL.people + ALL.posts,
+  ],
+  [
+    'select u.id, p.id from people u full join posts p on p.author = u.id and p.stars = 1 order by 2, 1 limit 20',
+    ALL.people + ALL.posts,
+  ],
+  ['select u.id from people u join posts p on p.mixed = u.id order by 1', ALL.people + ALL.posts],
+  [
+    'select p.id, q.id from posts p join posts q on q.mixed = p.mixed and q.id > p.id where p.id < 6 and q.id < 30 order by 1, 2',
+    60,
+  ],
+  [
+    "select u.name, v.id from people u join people v on v.name = upper(u.name) where u.country = 'US' order by 1, 2",
+    700,
+  ],
+  ["select u.id, v.id from people u join people v on v.name = u.name where u.country = 'US' order by 1, 2", 90],
+  [
+    'select max(n) from (select author, count(*) as n from posts group by author) x join people u on u.id = x.author where u.born < 50',
+    ALL.people + ALL.posts,
+  ],
+  [
+    'with recursive up(id, boss, n) as (select id, boss, 0 from people where born = 5 union all select p.id, p.boss, n + 1 from people p join up on p.id = up.boss where n < 4) select * from up order by n, id',
+    ALL.people,
+  ],
+  ["select id from people where born < 20 union select author from posts where title = 'title 1' order by 1", 90],
+  [
+    'select u.id, (select p.title from posts p where p.author = u.id order by p.stars desc, p.id limit 1) as best from people u where u.country = ? order by u.id',
+    60,
+    'BR',
+  ],
+];
+
+describe('a join over shards', () => {
+  it.each(CASES.map(([sql, most, ...params]) => ({ sql, most, params })))('$sql', async ({ sql, most, params }) => {
+    counts.calls = [];
+    const expected = await plain
+      .prepare(sql)
+      .bind(...params)
+      .raw();
+    const actual = await db.$client
+      .prepare(sql)
+      .bind(...params)
+      .raw();
+    expect(actual).toEqual(expected);
+    expect(rowsFetched(counts)).toBeLessThanOrEqual(most);
+  });
+});

@@ -207,6 +207,9 @@ async function routeGather(
 ): Promise<GatherRoute> {
   const { placement, format } = context;
   const { otherwise } = step;
+  if (otherwise && step.same?.some(([a, b]) => !Object.is(params[a], params[b]))) {
+    return routeGather(plan, params, context, spread, otherwise);
+  }
   const { names, positional } = plan.output;
   const renames = positional !== undefined || step.renamed;
   const fetches = await Promise.all(

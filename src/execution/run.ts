@@ -1,4 +1,4 @@
-import { ShardQueryError, SqlSyntaxError } from '../errors';
+import { GatherLimitError, ShardQueryError, SqlSyntaxError } from '../errors';
 import { TablesNeeded } from '../layout/layout';
 import { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
@@ -229,8 +229,7 @@ export class Executor {
       const { results } = await this.shards.guarded(demand, [finish], { tables, write: false });
       return rowsOf(results[0] as D1Result);
     } catch (error) {
-      const overflows = error instanceof ShardQueryError && error.message.includes('integer overflow');
-      if (!route.otherwise || !overflows) throw error;
+      if (!route.otherwise || !outgrows(error)) throw error;
       return this.#gather(await route.otherwise(), attempt, tables);
     }
   }
@@ -253,6 +252,11 @@ export class Executor {
     return answers.map(({ results }) => rowsOf(results[0] as D1Result));
   }
 }
+
+/** Partial sums and texts may be too large where the rows themselves are not. */
+const outgrows = (error: unknown): boolean =>
+  error instanceof GatherLimitError ||
+  (error instanceof ShardQueryError && /integer overflow|string or blob too big/.test(error.message));
 
 /** What one shard must be and own. `all`: it alone answers for every key, so its digest must be that of the whole cluster. */
 export function demandOf(

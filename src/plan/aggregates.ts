@@ -1,39 +1,37 @@
 import type { Range } from '../sql/ast';
-import { functionsIn } from '../sql/functions';
-import { SqlWriter, type Template } from '../sql/template';
-import { foldName, isWord, quoteName, type Token } from '../sql/tokens';
+import { columnsIn, functionsIn } from '../sql/functions';
+import { splitCommas } from '../sql/reader';
+import { foldName, isOp, isWord, type Token } from '../sql/tokens';
 
 /** A call of an aggregate function; the range includes its FILTER. */
 export interface AggregateCall extends Range {
   readonly name: string;
+  /** Without DISTINCT and without the separator. */
   readonly args: Range;
+  /** What stands between the texts: the same for all rows. */
+  readonly separator: Range | undefined;
   readonly distinct: boolean;
   readonly filter: Range | undefined;
 }
 
-/** A column that each shard gives for each of its groups. */
-export interface PartialColumn {
-  readonly name: string;
-  readonly expr: Template;
-  /** The shards give each value of this once: groups are made by it as well. */
-  readonly values: Range | undefined;
-}
+/** Bound values, by position, that have to be the same. */
+export type SameValues = readonly [number, number];
 
-/** Text in the place of a range of the statement. */
-export interface Replacement extends Range {
-  readonly text: string;
-}
-
-export interface Partials {
-  readonly columns: readonly PartialColumn[];
-  /** What each call is in the finishing statement. */
-  readonly finals: readonly Replacement[];
-}
-
-/** What is known to be made of parts. `group_concat` and JSON arrays are not: their order is that of the rows. */
-const DIVISIBLE = new Set(['count', 'sum', 'total', 'avg', 'min', 'max']);
+/** What is known to be made of parts, with how many arguments at most. */
+const DIVISIBLE = new Map(
+  Object.entries({ count: 1, sum: 1, total: 1, avg: 1, min: 1, max: 1, group_concat: 2, string_agg: 2 }),
+).set('json_group_array', 1);
+const PAIRS = 'json_group_object';
 /** For these it does not matter whether a value comes once or often. */
 const IDEMPOTENT = new Set(['min', 'max']);
+/** Made of text, in the order of the rows. */
+const TEXTS = new Set(['group_concat', 'string_agg', 'json_group_array', PAIRS]);
+
+/** The least and the greatest, of which the value that stands for equal ones is one of them. */
+export const isExtreme = ({ name }: AggregateCall): boolean => IDEMPOTENT.has(name);
+export const isText = ({ name }: AggregateCall): boolean => TEXTS.has(name);
+/** It is computed of the different values, each once. */
+export const isOfValues = (call: AggregateCall): boolean => call.distinct && !isExtreme(call);
 
 /** The aggregates that an expression calls; undefined when one of them is not made of parts. */
 export function aggregateCalls(tokens: readonly Token[], range: Range): AggregateCall[] | undefined {
@@ -41,64 +39,60 @@ export function aggregateCalls(tokens: readonly Token[], range: Range): Aggregat
   return calls.every((call) => call !== undefined) ? calls : undefined;
 }
 
-function callOf(tokens: readonly Token[], args: Range): AggregateCall | undefined {
-  const from = args.from - 2;
+function callOf(tokens: readonly Token[], whole: Range): AggregateCall | undefined {
+  const from = whole.from - 2;
   const name = foldName(tokens[from]?.value ?? '');
-  const distinct = isWord(tokens[args.from], 'distinct');
-  const inner = { from: distinct ? args.from + 1 : args.from, to: args.to };
+  const distinct = isWord(tokens[whole.from], 'distinct');
+  const inner = { from: distinct ? whole.from + 1 : whole.from, to: whole.to };
   const isOrdered = tokens.slice(inner.from, inner.to).some((token) => isWord(token, 'order'));
-  if (!DIVISIBLE.has(name) || isOrdered || functionsIn(tokens, inner).aggregates.length > 0) return undefined;
-  const filter = isWord(tokens[args.to + 1], 'filter')
-    ? { from: args.to + 1, to: (tokens[args.to + 2]?.match ?? 0) + 1 }
+  if (isOrdered || functionsIn(tokens, inner).aggregates.length > 0) return undefined;
+  const list = splitCommas(tokens, inner);
+  const [first, separator] = name === PAIRS ? [inner] : list;
+  const most = name === PAIRS ? 2 : DIVISIBLE.get(name);
+  if (most === undefined || list.length > most) return undefined;
+  // SQLite refuses these: with the row gather, by its own words.
+  if ((name === 'string_agg' && !separator) || (name === PAIRS && list.length < 2)) return undefined;
+  if ((list.length === 0 && name !== 'count') || (distinct && list.length !== 1)) return undefined;
+  if (separator && columnsIn(tokens, separator).length > 0) return undefined;
+  const filter = isWord(tokens[whole.to + 1], 'filter')
+    ? { from: whole.to + 1, to: (tokens[whole.to + 2]?.match ?? 0) + 1 }
     : undefined;
-  return { from, to: filter?.to ?? args.to + 1, name, args: inner, distinct, filter };
+  return { from, to: filter?.to ?? whole.to + 1, name, args: first ?? inner, separator, distinct, filter };
 }
 
 /**
- * What the shards have to give for these calls, and what is made of it. Undefined for DISTINCT of two different expressions: the
- * values of both would have to be sent with each other.
+ * The same tokens. Two parameters are not the same, as what is bound to them may differ; with `assumed` they are taken to
+ * be, and noted there.
  */
-export function partialsOf(
-  sql: string,
-  tokens: readonly Token[],
-  calls: readonly AggregateCall[],
-  nameOf: (at: number) => string,
-): Partials | undefined {
-  const write = () => new SqlWriter(sql, tokens);
-  const columns: PartialColumn[] = [];
-  const add = (expr: Template, values?: Range): string => {
-    const name = nameOf(columns.length);
-    columns.push({ name, expr, values });
-    return quoteName(name);
-  };
-  const isOfValues = ({ name, distinct }: AggregateCall) => distinct && !IDEMPOTENT.has(name);
-  const ofValues = calls.filter(isOfValues);
-  const [first] = ofValues;
-  if (!ofValues.every(({ args, filter }) => !filter && isSameText(tokens, args, (first as AggregateCall).args))) {
-    return undefined;
+export function isSameText(tokens: readonly Token[], a: Range, b: Range, assumed?: SameValues[]): boolean {
+  if (a.to - a.from !== b.to - b.from) return false;
+  const pairs: SameValues[] = [];
+  for (let i = 0; i < a.to - a.from; i++) {
+    const [left, right] = [tokens[a.from + i] as Token, tokens[b.from + i] as Token];
+    if (left.kind === 'param' && right.kind === 'param') {
+      if (left.param !== right.param) pairs.push([left.param, right.param]);
+    } else if (left.text !== right.text) return false;
   }
-  // Groups are made by the value as well, and the parts of those add up as the parts of larger ones do.
-  const values = first && add(write().copy(first.args, { compact: true }).done(), first.args);
-  const finals = calls.map((call): Replacement => {
-    const { from, to, name, args, filter } = call;
-    if (isOfValues(call)) return { from, to, text: `${name}(distinct ${values})` };
-    const part = (fn: string) => {
-      const writer = write().text(`${fn}(`).copy(args, { compact: true }).text(')');
-      return add((filter ? writer.text(' ').copy(filter, { compact: true }) : writer).done());
-    };
-    // Integers stay integers until the end: a sum of the sums, and not of numbers that were rounded.
-    if (name === 'avg') return { from, to, text: `(total(${part('sum')}) / sum(${part('count')}))` };
-    // No shard has a group where groups are made by values, and there are none.
-    if (name === 'count') return { from, to, text: `coalesce(sum(${part('count')}), 0)` };
-    return { from, to, text: `${name}(${part(name === 'total' ? 'sum' : name)})` };
-  });
-  return { columns, finals };
+  if (pairs.length > 0 && !assumed) return false;
+  assumed?.push(...pairs);
+  return true;
 }
 
-/** The same tokens; two parameters are not, as what is bound to them may differ. */
-export function isSameText(tokens: readonly Token[], a: Range, b: Range): boolean {
-  if (a.to - a.from !== b.to - b.from) return false;
-  return tokens
-    .slice(a.from, a.to)
-    .every((token, i) => a.from === b.from || (token.kind !== 'param' && token.text === tokens[b.from + i]?.text));
+const isJsonCall = (tokens: readonly Token[], at: number): boolean =>
+  isOp(tokens[at + 1], '(') && foldName(tokens[at]?.value ?? '').startsWith('json');
+
+/** May SQLite know the value as JSON, and not as text that looks like it? It forgets that where values travel. */
+export function makesJson(tokens: readonly Token[], { from, to }: Range): boolean {
+  for (let i = from; i < to; i++) if (isJsonCall(tokens, i) || isOp(tokens[i], '->')) return true;
+  return false;
 }
+
+/** Is this inside the arguments of a JSON function? There JSON is put in as it is, and text as a string. */
+export function isInJson(tokens: readonly Token[], { from, to }: Range): boolean {
+  for (let i = 0; i < from; i++) if (isJsonCall(tokens, i) && (tokens[i + 1] as Token).match >= to) return true;
+  return false;
+}
+
+/** The COLLATE at the end of an expression. */
+export const explicitCollation = (tokens: readonly Token[], { from, to }: Range): string =>
+  to - from > 2 && isWord(tokens[to - 2], 'collate') ? ` collate ${(tokens[to - 1] as Token).text}` : '';

@@ -1,31 +1,27 @@
 import { affinityOf, type Column, sameName } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
 import { columnsIn, selectsIn, unstableIn } from '../sql/functions';
-import { jsonOf } from '../sql/json-values';
-import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
+import { MAX_PARAMS, type Template } from '../sql/template';
 import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import {
   type AggregateCall,
   aggregateCalls,
+  explicitCollation,
+  isExtreme,
+  isInJson,
+  isOfValues,
   isSameText,
-  type PartialColumn,
-  partialsOf,
-  type Replacement,
+  makesJson,
+  type SameValues,
 } from './aggregates';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, groupsByKey, isLocalTo } from './locality';
 import { collationOf } from './outputs';
+import { type PartialColumn, partialsOf, type Replacement } from './partials';
 import type { GatherStep, GatherTable } from './plan';
 import { type BoundColumn, type BoundCore, type BoundSelect, resolve, resolveRange } from './scope';
-import { COLUMNS_PER_ARRAY, strayTypes } from './write-fetch';
-
-/** The groups of all shards: no user's table or column is called so. */
-const GROUPS = '__shard_groups';
-const groupName = (at: number): string => `__shard_group_${at}`;
-const partName = (at: number): string => `__shard_part_${at}`;
-
-const COMPACT = { compact: true };
+import { GROUPS, groupName, partName, writeFinish, writeGroups } from './write-groups';
 
 /**
  * Plans a select with aggregates, or DISTINCT, whose groups may have rows on several shards: each shard sends its groups with
@@ -46,7 +42,13 @@ export function planGroups(
   if (!(core.aggregate || core.core.distinct) || core.windows || core.core.values.length > 0) return undefined;
   const anchor = anchorOf(core, parsed.tokens);
   if (!anchor || !isLocalTo(anchor, binder) || groupsByKey(core, anchor, parsed.tokens)) return undefined;
-  return new GroupPlanner(parsed, bound, core, names).plan(anchor);
+  const same: SameValues[] = [];
+  const plan = (assumed?: SameValues[]) => new GroupPlanner(parsed, bound, core, names, assumed).plan(anchor);
+  const sure = plan();
+  if (sure || parsed.paramCount < 2) return sure;
+  // An expression of GROUP BY that the select list repeats has parameters of its own there: Drizzle writes it so.
+  const step = plan(same);
+  return step && { ...step, same };
 }
 
 class GroupPlanner {
@@ -59,6 +61,8 @@ class GroupPlanner {
     readonly bound: BoundSelect,
     readonly core: BoundCore,
     readonly names: readonly string[],
+    /** Where parameters that are taken to be the same are noted. */
+    readonly assumed: SameValues[] | undefined,
   ) {
     this.#tokens = parsed.tokens;
   }
@@ -70,21 +74,20 @@ class GroupPlanner {
     if (groups.some((range) => aggregateCalls(this.#tokens, range)?.length !== 0)) return undefined;
     const calls = outer.map((range) => aggregateCalls(this.#tokens, range));
     const all = calls.flatMap((list) => list ?? []);
-    if (calls.includes(undefined) || all.some((call) => !this.#isComparable(call))) return undefined;
-    const partials = partialsOf(this.parsed.sql, this.#tokens, all, partName);
+    if (calls.includes(undefined) || !all.every((call) => this.#isSendable(call))) return undefined;
+    const isWhole = (call: AggregateCall) => outer.some(({ from, to }) => from === call.from && to === call.to);
+    const partials = partialsOf(this.parsed.sql, this.#tokens, all, partName, isWhole);
     if (!partials || groups.length + partials.columns.length === 0) return undefined;
     const replaced = outer.map((range) => this.#replace(range, groups, partials.finals));
     const sent = [...groups, ...this.#determined.values()];
     const columns = [
       ...sent.map((range, i) => this.#columnFor(range, groupName(i))),
-      ...partials.columns.map(({ name, values }) => (values ? this.#columnFor(values, name) : columnOf(name))),
+      ...partials.columns.map((part) => this.#columnOfPart(part)),
     ].flatMap((column) => column ?? []);
     if (columns.length < sent.length + partials.columns.length || replaced.includes(undefined)) return undefined;
-    const fetch = this.#fetch(sent, partials.columns, columns);
-    const body = this.#finish(
-      groups.length,
-      replaced.flatMap((list) => list ?? []),
-    );
+    const fetch = writeGroups(this.parsed, this.core, sent, partials, columns);
+    const stands = replaced.flatMap((list) => list ?? []);
+    const body = writeFinish(this.parsed, this.bound, this.core, this.names, groups.length, stands);
     // The groups are bound besides, a few values.
     if (fetch.slots.length > MAX_PARAMS || body.slots.length > MAX_PARAMS / 2) return undefined;
     const table: GatherTable = {
@@ -122,10 +125,18 @@ class GroupPlanner {
     return selectsIn(this.#tokens, range).length === 0 && unstableIn(this.#tokens, range) === undefined;
   }
 
-  /** Values that are compared have to look alike where they are equal. */
-  #isComparable({ name, args, distinct }: AggregateCall): boolean {
-    const isCompared = distinct || name === 'min' || name === 'max';
-    return !isCompared || collationOf(this.core.scope, this.#tokens, args) === 'BINARY';
+  /** It is known how values compare, and nothing asks whether they were JSON. */
+  #isSendable(call: AggregateCall): boolean {
+    const { name, args } = call;
+    if (!call.distinct && !isExtreme(call)) return true;
+    if (collationOf(this.core.scope, this.#tokens, args) === undefined) return false;
+    const tellsJson = isOfValues(call) ? name === 'json_group_array' : isExtreme(call) && isInJson(this.#tokens, call);
+    return !tellsJson || !this.#mayBeJson(args);
+  }
+
+  #mayBeJson(range: Range): boolean {
+    const isComputed = columnsIn(this.#tokens, range).some(({ path }) => !resolve(this.core.scope, path)?.column);
+    return isComputed || makesJson(this.#tokens, range);
   }
 
   /** The expressions of GROUP BY: a position, or an alias that no column has, is a result column. Without any: of DISTINCT. */
@@ -138,7 +149,7 @@ class GroupPlanner {
       (range) =>
         range &&
         columnsIn(this.#tokens, range).every(({ path }) => resolve(this.core.scope, path)) &&
-        collationOf(this.core.scope, this.#tokens, range) === 'BINARY',
+        collationOf(this.core.scope, this.#tokens, range) !== undefined,
     );
     return areKnown ? (ranges as Range[]) : undefined;
   }
@@ -153,8 +164,11 @@ class GroupPlanner {
 
   /** A column that holds the values of an expression, with the affinity by which SQLite compares these. */
   #columnFor(range: Range, name: string): Column | undefined {
-    const bound = resolveRange(this.core.scope, this.#tokens, range);
-    if (bound) return bound.column && { ...bound.column, name };
+    const { scope } = this.core;
+    const explicit = explicitCollation(this.#tokens, range) !== '';
+    const bound = resolveRange(scope, this.#tokens, explicit ? { ...range, to: range.to - 2 } : range);
+    const collation = collationOf(scope, this.#tokens, range);
+    if (bound) return bound.column && collation !== undefined ? { ...bound.column, name, collation } : undefined;
     const first = this.#tokens[range.from];
     // In parentheses a column keeps its affinity: that is not followed here.
     if (isOp(first, '(')) return undefined;
@@ -165,6 +179,14 @@ class GroupPlanner {
     return { ...columnOf(name), affinity: affinityOf(type.join(' ')) };
   }
 
+  #columnOfPart({ name, grouped, like }: PartialColumn): Column | undefined {
+    if (!like) return columnOf(name);
+    if (grouped) return this.#columnFor(like, name);
+    // What a function gives has no affinity.
+    const collation = collationOf(this.core.scope, this.#tokens, like);
+    return collation === undefined ? undefined : { ...columnOf(name), collation };
+  }
+
   /** What stands for what in an expression; undefined when a column is left, of which each group has many values. */
   #replace(range: Range, groups: readonly Range[], finals: readonly Replacement[]): Replacement[] | undefined {
     const found = finals.filter(({ from }) => from >= range.from && from < range.to);
@@ -172,9 +194,10 @@ class GroupPlanner {
     for (const [at, group] of groups.entries()) {
       for (let from = range.from; from <= range.to - (group.to - group.from); from++) {
         const same = { from, to: from + group.to - group.from };
-        if (isFree(same) && isSameText(this.#tokens, group, same) && this.#isWhole(same, range)) {
-          found.push({ ...same, text: quoteName(groupName(at)) });
-        }
+        if (!isFree(same) || !this.#isWhole(same, range)) continue;
+        if (!isSameText(this.#tokens, group, same, this.assumed)) continue;
+        if (isInJson(this.#tokens, same) && this.#mayBeJson(group)) return undefined;
+        found.push({ ...same, by: textOf(this.#nameOfGroup(group, at)) });
       }
     }
     for (const { path, qualifier } of columnsIn(this.#tokens, range)) {
@@ -182,11 +205,17 @@ class GroupPlanner {
       if (!isFree(named)) continue;
       const column = resolve(this.core.scope, path);
       const at = column ? this.#placeOf(column, named, groups) : -1;
-      if (at >= 0) found.push({ ...named, text: quoteName(groupName(at)) });
+      if (at >= 0) found.push({ ...named, by: textOf(quoteName(groupName(at))) });
       // An alias is one in the finishing statement as well.
       else if (column || path.length > 1 || !this.#aliased(path[0] as string)) return undefined;
     }
     return found;
+  }
+
+  /** A COLLATE comes before the collation of a column that it is compared with: it has to be said again. */
+  #nameOfGroup(group: Range, at: number): string {
+    const collation = explicitCollation(this.#tokens, group);
+    return collation === '' ? quoteName(groupName(at)) : `(${quoteName(groupName(at))}${collation})`;
   }
 
   /** Which column of the groups a column is; -1 when each group has many values of it. */
@@ -214,76 +243,9 @@ class GroupPlanner {
     const begins = from === outer.from || isOp(before, '(') || isOp(before, ',');
     return begins && (to === outer.to || isOp(after, ')') || isOp(after, ','));
   }
-
-  /** The groups of one shard, as JSON. */
-  #fetch(groups: readonly Range[], parts: readonly PartialColumn[], columns: readonly Column[]): Template {
-    const writer = new SqlWriter(this.parsed.sql, this.#tokens);
-    const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${strayTypes(column)})`);
-    writer.text(`select 1 in (${unusual.join(', ')}) as "x"`);
-    for (let i = 0; i < columns.length; i += COLUMNS_PER_ARRAY) {
-      const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => jsonOf(quoteName(name)));
-      writer.text(`, json_array(${values.join(', ')}) as "r${i / COLUMNS_PER_ARRAY}"`);
-    }
-    writer.text(' from (select ');
-    for (const [i, range] of groups.entries()) {
-      writer
-        .text(i === 0 ? '' : ', ')
-        .copy(range, COMPACT)
-        .text(` as ${quoteName(groupName(i))}`);
-    }
-    for (const [i, { expr, name }] of parts.entries()) {
-      writer
-        .text(i + groups.length === 0 ? '' : ', ')
-        .append(expr)
-        .text(` as ${quoteName(name)}`);
-    }
-    writer.text(' ').copy(this.#fromClause(), COMPACT);
-    const by = [...groups.map((_, i) => groupName(i)), ...parts.filter(({ values }) => values).map(({ name }) => name)];
-    return writer.text(by.length > 0 ? ` group by ${by.map(quoteName).join(', ')})` : ')').done();
-  }
-
-  /** From FROM to the end of WHERE. */
-  #fromClause(): Range {
-    const { columnsEnd: from, groupBy, having, range } = this.core.core;
-    const [first] = groupBy;
-    if (first) return { from, to: first.from - 2 };
-    return { from, to: having ? having.from - 1 : range.to };
-  }
-
-  #finish(groupCount: number, replaced: readonly Replacement[]): Template {
-    const { columns, having, distinct } = this.core.core;
-    const { orderBy, limitClause } = this.bound.select;
-    const writer = new SqlWriter(this.parsed.sql, this.#tokens);
-    writer.text(distinct ? 'select distinct ' : 'select ');
-    for (const [i, { expr }] of columns.entries()) {
-      this.#copy(writer.text(i === 0 ? '' : ', '), expr, replaced).text(` as ${quoteName(this.names[i] as string)}`);
-    }
-    writer.text(` from ${quoteName(GROUPS)}`);
-    if (this.core.aggregate && groupCount > 0) {
-      const by = Array.from({ length: groupCount }, (_, i) => quoteName(groupName(i)));
-      writer.text(` group by ${by.join(', ')}`);
-    }
-    if (having) this.#copy(writer.text(' having '), having, replaced);
-    for (const [i, { expr, descending, nulls }] of orderBy.entries()) {
-      this.#copy(writer.text(i === 0 ? ' order by ' : ', '), expr, replaced);
-      writer.text(`${descending ? ' desc' : ''}${nulls ? ` nulls ${nulls}` : ''}`);
-    }
-    return limitClause ? writer.text(' ').copy(limitClause).done() : writer.done();
-  }
-
-  /** Source text with what stands for parts of it. */
-  #copy(writer: SqlWriter, range: Range, replaced: readonly Replacement[]): SqlWriter {
-    for (let i = range.from; i < range.to; i++) {
-      const one = replaced.find(({ from }) => from === i);
-      if (i > range.from) writer.text(' ');
-      if (one) {
-        writer.text(one.text);
-        i = one.to - 1;
-      } else writer.copy({ from: i, to: i + 1 });
-    }
-    return writer;
-  }
 }
+
+const textOf = (sql: string): Template => ({ sql, slots: [] });
 
 /** A column without affinity. */
 const columnOf = (name: string): Column => ({

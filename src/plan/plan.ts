@@ -62,8 +62,10 @@ export interface OrderKey {
 }
 
 export interface GatherStep {
-  /** How to go on where partial sums overflow: with the rows themselves. */
+  /** How to go on where groups will not do, as where partial sums overflow: with the rows themselves. */
   readonly otherwise?: GatherStep;
+  /** Bound values, by position, that have to be the same for this; else `otherwise`. */
+  readonly same?: readonly (readonly [number, number])[];
   /** In an order in which each is linked to earlier ones only. */
   readonly tables: readonly GatherTable[];
   /** The statement, in two parts: the CTEs that stand in for the tables go between. */

@@ -105,5 +105,5 @@ export function rowsAsJson(columns: readonly Column[]): string {
 }
 
 /** Types that the column's affinity leaves as they are although they are not its own. */
-export const strayTypes = ({ affinity }: Column): string =>
+const strayTypes = ({ affinity }: Column): string =>
   affinity === 'text' || affinity === 'blob' ? "'blob'" : "'text', 'blob'";

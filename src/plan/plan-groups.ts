@@ -206,8 +206,9 @@ class GroupPlanner {
       const column = resolve(this.core.scope, path);
       const at = column ? this.#placeOf(column, named, groups) : -1;
       if (at >= 0) found.push({ ...named, by: textOf(quoteName(groupName(at))) });
-      // An alias is one in the finishing statement as well.
+      // An alias is one in the finishing statement as well, but not JSON any more.
       else if (column || path.length > 1 || !this.#aliased(path[0] as string)) return undefined;
+      else if (isInJson(this.#tokens, named)) return undefined;
     }
     return found;
   }

@@ -148,7 +148,7 @@ function select(parts: Parts): fc.Arbitrary<Select> {
 }
 
 const aggregate: fc.Arbitrary<Aggregate> = fc.record({
-  fn: fc.constantFrom('count(*)', 'count', 'sum', 'min', 'max', 'avg', 'total'),
+  fn: fc.constantFrom('count(*)', 'count', 'sum', 'min', 'max', 'avg', 'total', 'group_concat', 'json_group_array'),
   of: anyPick,
   distinct: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
   filter: maybe(condition(0), 20),

@@ -259,6 +259,12 @@ function ofDrizzle(fn: Aggregate['fn'], of: Field, distinct: boolean): SQL | und
 }
 
 function plainAggregate(fn: Aggregate['fn'], of: Field | undefined, distinct: boolean, filter: SQL | undefined): SQL {
+  // Their order is free, their length is not.
+  if (of && fn === 'group_concat') return measured(sql`group_concat(${of.node})`, filter);
+  if (of && fn === 'json_group_array') return measured(sql`json_group_array(quote(${of.node}))`, filter);
   const call = of ? sql`${sql.raw(fn)}(${sql.raw(distinct ? 'distinct ' : '')}${of.node})` : sql`count(*)`;
   return filter ? sql`${call} filter (where ${filter})` : call;
 }
+
+const measured = (call: SQL, filter: SQL | undefined): SQL =>
+  filter ? sql`length(hex(${call} filter (where ${filter})))` : sql`length(hex(${call}))`;

@@ -133,7 +133,7 @@ export interface Window {
 }
 
 export interface Aggregate {
-  readonly fn: 'count(*)' | 'count' | 'sum' | 'total' | 'avg' | 'min' | 'max';
+  readonly fn: 'count(*)' | 'count' | 'sum' | 'total' | 'avg' | 'min' | 'max' | 'group_concat' | 'json_group_array';
   readonly of: Pick;
   readonly distinct: boolean;
   readonly filter?: Condition | undefined;

@@ -14,9 +14,6 @@ export interface AggregateCall extends Range {
   readonly filter: Range | undefined;
 }
 
-/** Bound values, by position, that have to be the same. */
-export type SameValues = readonly [number, number];
-
 /** What is known to be made of parts, with how many arguments at most. */
 const DIVISIBLE = new Map(
   Object.entries({ count: 1, sum: 1, total: 1, avg: 1, min: 1, max: 1, group_concat: 2, string_agg: 2 }),
@@ -58,24 +55,6 @@ function callOf(tokens: readonly Token[], whole: Range): AggregateCall | undefin
     ? { from: whole.to + 1, to: (tokens[whole.to + 2]?.match ?? 0) + 1 }
     : undefined;
   return { from, to: filter?.to ?? whole.to + 1, name, args: first ?? inner, separator, distinct, filter };
-}
-
-/**
- * The same tokens. Two parameters are not the same, as what is bound to them may differ; with `assumed` they are taken to
- * be, and noted there.
- */
-export function isSameText(tokens: readonly Token[], a: Range, b: Range, assumed?: SameValues[]): boolean {
-  if (a.to - a.from !== b.to - b.from) return false;
-  const pairs: SameValues[] = [];
-  for (let i = 0; i < a.to - a.from; i++) {
-    const [left, right] = [tokens[a.from + i] as Token, tokens[b.from + i] as Token];
-    if (left.kind === 'param' && right.kind === 'param') {
-      if (left.param !== right.param) pairs.push([left.param, right.param]);
-    } else if (left.text !== right.text) return false;
-  }
-  if (pairs.length > 0 && !assumed) return false;
-  assumed?.push(...pairs);
-  return true;
 }
 
 const isJsonCall = (tokens: readonly Token[], at: number): boolean =>

@@ -1,7 +1,8 @@
 import type { Range } from '../sql/ast';
 import { SqlWriter, type Template } from '../sql/template';
 import { quoteName, type Token } from '../sql/tokens';
-import { type AggregateCall, explicitCollation, isExtreme, isOfValues, isSameText, isText } from './aggregates';
+import { type AggregateCall, explicitCollation, isExtreme, isOfValues, isText } from './aggregates';
+import { isSameText } from './same-expression';
 
 /** A column that each shard gives for each of its groups. */
 export interface PartialColumn {

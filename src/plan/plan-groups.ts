@@ -10,9 +10,7 @@ import {
   isExtreme,
   isInJson,
   isOfValues,
-  isSameText,
   makesJson,
-  type SameValues,
 } from './aggregates';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
@@ -20,6 +18,7 @@ import { anchorOf, groupsByKey, isLocalTo } from './locality';
 import { collationOf } from './outputs';
 import { type PartialColumn, partialsOf, type Replacement } from './partials';
 import type { GatherStep, GatherTable } from './plan';
+import { type SameValues, sameExpression } from './same-expression';
 import { type BoundColumn, type BoundCore, type BoundSelect, resolve, resolveRange } from './scope';
 import { GROUPS, groupName, partName, writeFinish, writeGroups } from './write-groups';
 
@@ -173,31 +172,33 @@ class GroupPlanner {
     // In parentheses a column keeps its affinity: that is not followed here.
     if (isOp(first, '(')) return undefined;
     const close = this.#tokens[range.from + 1]?.match;
-    if (!isWord(first, 'cast') || close !== range.to - 1) return columnOf(name);
+    if (!isWord(first, 'cast') || close !== range.to - 1) return plainColumn(name);
     const as = this.#tokens.findLastIndex((token, i) => i < close && isWord(token, 'as'));
     const type = this.#tokens.slice(as + 1, close).map(({ text }) => text);
-    return { ...columnOf(name), affinity: affinityOf(type.join(' ')) };
+    return { ...plainColumn(name), affinity: affinityOf(type.join(' ')) };
   }
 
   #columnOfPart({ name, grouped, like }: PartialColumn): Column | undefined {
-    if (!like) return columnOf(name);
+    if (!like) return plainColumn(name);
     if (grouped) return this.#columnFor(like, name);
     // What a function gives has no affinity.
     const collation = collationOf(this.core.scope, this.#tokens, like);
-    return collation === undefined ? undefined : { ...columnOf(name), collation };
+    return collation === undefined ? undefined : { ...plainColumn(name), collation };
   }
 
   /** What stands for what in an expression; undefined when a column is left, of which each group has many values. */
   #replace(range: Range, groups: readonly Range[], finals: readonly Replacement[]): Replacement[] | undefined {
     const found = finals.filter(({ from }) => from >= range.from && from < range.to);
+    const columnOf = (path: Range) => resolveRange(this.core.scope, this.#tokens, path);
     const isFree = ({ from, to }: Range) => !found.some((one) => from < one.to && to > one.from);
     for (const [at, group] of groups.entries()) {
-      for (let from = range.from; from <= range.to - (group.to - group.from); from++) {
-        const same = { from, to: from + group.to - group.from };
-        if (!isFree(same) || !this.#isWhole(same, range)) continue;
-        if (!isSameText(this.#tokens, group, same, this.assumed)) continue;
+      for (let from = range.from; from < range.to; from++) {
+        const same = sameExpression(this.#tokens, group, from, range.to, columnOf);
+        if (!same || !isFree(same) || !this.#isWhole(same, range)) continue;
+        if (same.assumed.length > 0 && !this.assumed) continue;
+        this.assumed?.push(...same.assumed);
         if (isInJson(this.#tokens, same) && this.#mayBeJson(group)) return undefined;
-        found.push({ ...same, by: textOf(this.#nameOfGroup(group, at)) });
+        found.push({ from, to: same.to, by: textOf(this.#nameOfGroup(group, at)) });
       }
     }
     for (const { path, qualifier } of columnsIn(this.#tokens, range)) {
@@ -249,7 +250,7 @@ class GroupPlanner {
 const textOf = (sql: string): Template => ({ sql, slots: [] });
 
 /** A column without affinity. */
-const columnOf = (name: string): Column => ({
+const plainColumn = (name: string): Column => ({
   name,
   affinity: 'blob',
   collation: 'BINARY',

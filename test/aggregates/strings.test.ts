@@ -1,3 +1,6 @@
+import { countDistinct, count as countOf, sql as sqlOf } from 'drizzle-orm';
+import { drizzle } from 'drizzle-orm/d1';
+import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { shardedDrizzle } from '../../src';
 import { InterceptedD1 } from '../support/intercepted-d1';
@@ -282,6 +285,7 @@ const ROWS: readonly Question[] = [
     'select count(distinct id % 2), count(distinct id % 3), count(distinct id % 4), count(distinct id % 5), count(distinct id % 6), count(*) from notes',
   ],
   ['select count(*) from notes group by lower(kind) order by 1'],
+  ['select length(n.author) > 0, count(*) from notes n group by length(n.body) > 0 order by 2'],
 ];
 
 /** The values of an expression that is repeated are not the same. */
@@ -409,5 +413,22 @@ describe.each([1, 2, 5])('on %i shards', (count) => {
     await expect(
       ask(small.$client, "select group_concat(coalesce(body, '') || hex(price) || big || author) from notes"),
     ).rejects.toThrow('fetching notes');
+  });
+
+  it('are found where Drizzle writes an expression twice', async () => {
+    const notes = sqliteTable('notes', { id: integer('id'), author: text('author'), body: text('body') });
+    const rest = sqlOf<number>`${notes.id} % ${3}`;
+    const length = sqlOf<number>`length(${notes.body})`;
+    const queryOn = (one: ReturnType<typeof drizzle>) =>
+      one
+        .select({ rest, length, n: countOf(), authors: countDistinct(notes.author), bodies: countDistinct(notes.body) })
+        .from(notes)
+        .groupBy(rest, length)
+        .orderBy(rest, length);
+    // The table is written in GROUP BY alone, and each parameter is another.
+    expect(queryOn(drizzle(plain)).toSQL().sql).toMatch(/^select "id" % \?, .* group by "notes"."id" % \?/);
+    const query = queryOn(db as unknown as ReturnType<typeof drizzle>);
+    expect(await query).toEqual(await queryOn(drizzle(plain)));
+    if (count > 1) expect((await db.$explain(query)).text).toContain('fetch __shard_groups');
   });
 });

@@ -36,8 +36,13 @@ export interface ShardLocation {
   priority?: number;
 }
 
-/** How much a statement may fetch when it has to be finished on one shard. */
+/** How much one statement may take. */
 export interface Limits {
+  /**
+   * D1 queries of one statement or batch, each statement that is sent to a shard counted. Default 900: Cloudflare allows
+   * 1,000 in an invocation of a Worker, and 50 on the free plan.
+   */
+  queries?: number;
   /** Rows fetched from all shards together. Default 250,000. */
   gatherRows?: number;
   /** Characters of JSON fetched from all shards together. Default 24 Mi: a Worker has 128 MB. */

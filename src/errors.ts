@@ -115,6 +115,13 @@ export class GatherLimitError extends ShardedDrizzleError {
   }
 }
 
+/** A statement, or a batch, needs more D1 queries than `limits.queries` allows. Nothing was run. */
+export class QueryLimitError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('QUERY_LIMIT', message, details);
+  }
+}
+
 /** One shard failed. The message begins with D1's own, which is also the `cause`; `shard` names the database. */
 export class ShardQueryError extends ShardedDrizzleError {
   constructor(shard: string, cause: unknown, details: ErrorDetails = {}, code = 'SHARD_QUERY') {

@@ -18,6 +18,7 @@ export {
   MoveInProgressError,
   MoveRefusedError,
   PartialWriteError,
+  QueryLimitError,
   ScatterError,
   SchemaBehindError,
   ShardedDrizzleError,

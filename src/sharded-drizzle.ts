@@ -4,6 +4,7 @@ import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
 import { type ClusterApi, clusterApi } from './cluster-api';
 import type { DrizzleOptions, ShardedConfig } from './config';
 import { ConfigError } from './errors';
+import { queriesOf } from './execution/budget';
 import { createCluster, type ReadyCluster } from './execution/cluster';
 import { ShardedDatabase as ShardedD1 } from './execution/database';
 import { type Explanation, explainRoute } from './execution/explain';
@@ -189,7 +190,7 @@ async function explain({ executor }: ReadyCluster, query: Explainable, casing: C
   const attempt = await executor.attempt(false);
   try {
     const { plan, route } = await executor.prepare(statement, attempt, 'objects');
-    return explainRoute(route, plan.tables);
+    return explainRoute(route, plan.tables, queriesOf(route, executor.cluster.rehearseWrites));
   } catch (error) {
     throw error instanceof Doubt ? error.error : error;
   }

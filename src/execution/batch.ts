@@ -59,6 +59,10 @@ async function tryBatch(
   const shards = batchShards(attempt, planned);
   const [only, ...others] = shards;
   if (only !== undefined && others.length === 0) return runParts(executor, attempt, planned, tables, only);
+  executor.checkQueries(
+    planned.map(({ route }) => route),
+    tables,
+  );
   if (planned.every(({ plan }) => plan.kind === 'read')) {
     const results: ShardRows[] = [];
     for (const { route, plan } of planned) results.push(await executor.run(route, attempt, plan.tables));

@@ -49,6 +49,7 @@ export function createCluster(config: ShardedConfig): ReadyCluster {
   const strategies = readStrategies(config, names, keyspaces);
   const concurrency = positive('concurrency', config.concurrency, 6);
   const limits = {
+    queries: positive('limits.queries', config.limits?.queries, 900),
     rows: positive('limits.gatherRows', config.limits?.gatherRows, 250_000),
     bytes: positive('limits.gatherBytes', config.limits?.gatherBytes, 24 * 1024 * 1024),
   };

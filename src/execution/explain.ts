@@ -1,7 +1,8 @@
 import type { OrderKey } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
 import { finishingStatement } from './finish';
-import { inLists, type Route } from './route';
+import type { Route } from './route';
+import { inLists } from './route-read';
 
 /** One statement on one or several shards. */
 export interface ExplainedStep {
@@ -29,11 +30,13 @@ export interface Explanation {
   readonly steps: readonly ExplainedStep[];
   /** How the answers become one. */
   readonly merge: string;
+  /** How many D1 queries it takes at most: what `limits.queries` is compared with. */
+  readonly queries: number;
   readonly text: string;
 }
 
 /** Describes a route. Pure. */
-export function explainRoute(route: Route, tables: readonly string[]): Explanation {
+export function explainRoute(route: Route, tables: readonly string[], queries: number): Explanation {
   const { shards } = route;
   const steps = stepsOf(route);
   const merge = mergeOf(route);
@@ -43,7 +46,7 @@ export function explainRoute(route: Route, tables: readonly string[]): Explanati
     if (step.params.length > 0) lines.push(`    params: ${JSON.stringify(step.params)}`);
   }
   lines.push(`  result: ${merge}`);
-  return { kind: route.kind, shards, tables, steps, merge, text: lines.join('\n') };
+  return { kind: route.kind, shards, tables, steps, merge, queries, text: lines.join('\n') };
 }
 
 const step = (what: string, shards: readonly string[], { sql, params }: BoundStatement): ExplainedStep => ({

@@ -9,7 +9,8 @@ import { joinWithin } from '../sql/json-values';
 import { MAX_PARAMS } from '../sql/template';
 import { askBalanced } from './balance';
 import { finishingStatement, type Gathered } from './finish';
-import { type GatherFetch, type GatherRoute, inLists, type Spread } from './route';
+import type { GatherFetch, GatherRoute, Spread } from './route';
+import { inLists } from './route-read';
 import { type Executor, spreadDemand } from './run';
 import { type Answer, rowsOf } from './shard-set';
 
@@ -18,7 +19,10 @@ const CHUNK_LENGTH = 600_000;
 /** More keys than these are not asked for one by one: every shard gets the list. */
 const MAX_KEYS = 1000;
 
-export interface GatherLimits {
+export interface StatementLimits {
+  /** D1 queries. */
+  readonly queries: number;
+  /** Fetched in all. */
   readonly rows: number;
   readonly bytes: number;
 }
@@ -35,20 +39,10 @@ export async function gather(
   tables: readonly string[],
 ): Promise<BoundStatement> {
   const gathering = new Gathering(route, executor, attempt, tables);
-  for (const level of levelsOf(route.fetches)) await gathering.fetch(level);
+  for (const level of route.levels) await gathering.fetch(level);
   const finish = finishingStatement(route, gathering.gathered());
   if (finish.params.length > MAX_PARAMS) throw gathering.tooMuch('its tables');
   return finish;
-}
-
-/** Which fetches can be made at the same time: each after those that it is linked to. */
-export function levelsOf(fetches: readonly GatherFetch[]): number[][] {
-  const levels: number[] = [];
-  for (const { table } of fetches) {
-    levels.push(table.links.reduce((level, { from }) => Math.max(level, (levels[from] as number) + 1), 0));
-  }
-  const last = Math.max(...levels);
-  return Array.from({ length: last + 1 }, (_, level) => [...levels.keys()].filter((i) => levels[i] === level));
 }
 
 /** What came of one fetch: rows of `x`, the JSON arrays, and the values that later fetches ask by. */

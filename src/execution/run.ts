@@ -10,22 +10,16 @@ import type { BoundStatement } from '../sql/bound';
 import type { Telemetry } from '../telemetry/counters';
 import { type Patience, untilAccepted } from './attempts';
 import { askBalanced } from './balance';
+import { checkQueries, queriesOf } from './budget';
 import { claimerFor } from './claiming';
-import { type GatherLimits, gather } from './gather';
+import { gather, type StatementLimits } from './gather';
 import { needKeys } from './need-keys';
 import type { Numbers } from './numbers';
 import type { Planner } from './planner';
 import { probeSources } from './probe';
 import { mergeScatter, named } from './results';
-import {
-  type GatherRoute,
-  type Route,
-  type RouteContext,
-  routeRead,
-  type ScatterRoute,
-  type SingleRoute,
-  type Spread,
-} from './route';
+import type { GatherRoute, Route, RouteContext, ScatterRoute, SingleRoute, Spread } from './route';
+import { routeRead } from './route-read';
 import { routeEvery, routeInsert, routeWrite } from './route-write';
 import { type Answer, type RowFormat, rowsOf, type ShardRows, type ShardSet } from './shard-set';
 import { guardedWrite } from './write';
@@ -38,7 +32,7 @@ export interface Cluster {
   readonly numbers: Numbers;
   readonly telemetry: Telemetry;
   readonly planner: Planner;
-  readonly limits: GatherLimits;
+  readonly limits: StatementLimits;
   readonly crossShardBatch: 'refuse' | 'per-shard';
   readonly rehearseWrites: boolean;
   readonly moveTimeoutMs: number;
@@ -205,7 +199,16 @@ export class Executor {
     });
   }
 
+  /** @throws QueryLimitError when these need more queries than allowed. */
+  checkQueries(routes: readonly Route[], tables: readonly string[]): void {
+    const { limits, rehearseWrites } = this.cluster;
+    const queries = routes.reduce((sum, route) => sum + queriesOf(route, rehearseWrites), 0);
+    const shards = new Set(routes.flatMap((route) => route.shards)).size;
+    checkQueries(queries, limits.queries, shards, tables);
+  }
+
   async run(route: Route, attempt: Attempt, tables: readonly string[]): Promise<ShardRows> {
+    if (route.kind !== 'single') this.checkQueries([route], tables);
     switch (route.kind) {
       case 'single':
         return named(route, rowsOf(await this.single(route, attempt, tables)));

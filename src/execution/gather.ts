@@ -16,8 +16,8 @@ import { type Answer, rowsOf } from './shard-set';
 
 /** A bound string may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
 const CHUNK_LENGTH = 600_000;
-/** More keys than these are not asked for one by one: every shard gets the list. */
-const MAX_KEYS = 1000;
+/** The owners of more keys than these are not looked for: every shard gets the list. */
+const MAX_KEYS = 200;
 
 export interface StatementLimits {
   /** D1 queries. */
@@ -150,7 +150,11 @@ class Gathering {
     const keys = values.map((json) => canonicalKey(keyValue(json), column.affinity));
     if (keys.some((key) => typeof key !== 'string')) return undefined;
     const placed = await this.attempt.place(keyspace, keys as string[]);
-    return { shards: [...new Set(placed.map(({ shard }) => shard))], keys: placed, all: false };
+    const shards = new Set(placed.map(({ shard }) => shard));
+    // Where all are asked, their digests say the same as a guard of each key, for less.
+    return shards.size < this.attempt.everyShard().length
+      ? { shards: [...shards], keys: placed, all: false }
+      : undefined;
   }
 
   gathered(): Gathered[] {

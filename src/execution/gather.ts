@@ -37,12 +37,12 @@ export async function gather(
   executor: Executor,
   attempt: Attempt,
   tables: readonly string[],
-): Promise<BoundStatement> {
+): Promise<{ readonly finish: BoundStatement; readonly leastRows: number }> {
   const gathering = new Gathering(route, executor, attempt, tables);
   for (const level of route.levels) await gathering.fetch(level);
   const finish = finishingStatement(route, gathering.gathered());
   if (finish.params.length > MAX_PARAMS) throw gathering.tooMuch('its tables');
-  return finish;
+  return { finish, leastRows: gathering.leastRows() };
 }
 
 /** What came of one fetch: rows of `x`, the JSON arrays, and the values that later fetches ask by. */
@@ -155,6 +155,15 @@ class Gathering {
     return shards.size < this.attempt.everyShard().length
       ? { shards: [...shards], keys: placed, all: false }
       : undefined;
+  }
+
+  /** With fewer rows than these in the answer, rows that were left out may be missing in it. */
+  leastRows(): number {
+    const cuts = this.route.fetches.map(({ top }, i) => {
+      const isCut = top?.limit !== undefined && (this.#fetched[i] as Fetched).rows.length >= top.limit;
+      return isCut ? (top.page ?? 0) : 0;
+    });
+    return Math.max(...cuts);
   }
 
   gathered(): Gathered[] {

@@ -77,7 +77,7 @@ async function routeGather(
         ...own,
         statement: keyed ?? statement,
         filtered: filtered || keyed !== undefined,
-        top: top && { order: top.order, limit: keptRows(top, params) },
+        top: top && topRows(top, params),
       };
     }),
   );
@@ -121,9 +121,11 @@ export function inLists(filtered: boolean, { name }: Column, count: number): str
 }
 
 /** LIMIT and OFFSET of the whole statement are left to its end. */
-function keptRows({ limit, offset }: GatherTop, params: readonly unknown[]): number | undefined {
+function topRows({ order, limit, offset, hopeful }: GatherTop, params: readonly unknown[]): GatherFetch['top'] {
   const count = pageNumber('LIMIT', limit, params);
-  return count < 0 ? undefined : count + (offset ? pageNumber('OFFSET', offset, params) : 0);
+  if (count < 0) return { order, limit: undefined, page: undefined };
+  const kept = count + (offset ? pageNumber('OFFSET', offset, params) : 0);
+  return { order, limit: kept, page: hopeful ? count : undefined };
 }
 
 const rowidError = (tables: readonly string[], sql: string): UnsupportedStatementError =>

@@ -65,7 +65,14 @@ export interface GatherFetch extends Spread {
   /** It ends with a WHERE, which can be added to. */
   readonly filtered: boolean;
   /** Only the first rows of all shards are kept. */
-  readonly top: { readonly order: readonly OrderKey[]; readonly limit: number | undefined } | undefined;
+  readonly top:
+    | {
+        readonly order: readonly OrderKey[];
+        readonly limit: number | undefined;
+        /** How many rows the statement has to give for these to be enough. */
+        readonly page: number | undefined;
+      }
+    | undefined;
 }
 
 export interface InsertRoute extends Multi {

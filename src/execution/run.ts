@@ -227,10 +227,13 @@ export class Executor {
 
   async #gather(route: GatherRoute, attempt: Attempt, tables: readonly string[]): Promise<ShardRows> {
     try {
-      const finish = await gather(route, this, attempt, tables);
+      const { finish, leastRows } = await gather(route, this, attempt, tables);
       const demand = demandOf(attempt, route.finishOn, [], false);
       const { results } = await this.shards.guarded(demand, [finish], { tables, write: false });
-      return rowsOf(results[0] as D1Result);
+      const answer = rowsOf(results[0] as D1Result);
+      return route.otherwise && answer.rows.length < leastRows
+        ? this.#gather(await route.otherwise(), attempt, tables)
+        : answer;
     } catch (error) {
       if (!route.otherwise || !outgrows(error)) throw error;
       return this.#gather(await route.otherwise(), attempt, tables);

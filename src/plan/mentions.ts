@@ -36,6 +36,11 @@ export interface Lookup extends Link {
 export interface Top {
   readonly select: BoundSelect;
   readonly terms: readonly Term[];
+  /**
+   * Not all of its rows need make one, as other rows have to be joined: if the first ones do not fill the page, more are
+   * needed. Only of the outermost SELECT, where that shows.
+   */
+  readonly hopeful: boolean;
 }
 
 /** The mentions of tables whose rows are not on every shard, in the order of the statement. */
@@ -142,20 +147,27 @@ function readLink(whole: Range, ref: TableRef, binder: Binder, add: AddLink): vo
 const isUncut = ({ select, cores }: BoundSelect): boolean =>
   cores.length === 1 && !select.limitClause && !cores[0]?.aggregate && !cores[0]?.windows;
 
+/** What has been found, without cuts that may turn out to be too short. */
+export const surely = (mentions: readonly Mention[]): Mention[] =>
+  mentions.map((mention) => (mention.top?.hopeful ? { ...mention, top: undefined } : mention));
+
 function topOf(ref: TableRef, binder: Binder): Top | undefined {
   const { core } = ref;
   const select = binder.selects.find(({ cores }) => cores.length === 1 && cores[0] === core);
   const [first, ...others] = core.sources;
   const { limit, offset, orderBy } = select?.select ?? {};
   if (!select || !limit || !orderBy || binder.entangled || first?.ref !== ref) return undefined;
-  if (core.core.opaqueFrom || others.some(({ source }) => source.join !== 'left')) return undefined;
+  const hopeful = others.some(({ source }) => source.join !== 'left');
+  if (core.core.opaqueFrom || core.hasRightJoin || (hopeful && select.select !== binder.parsed.statement))
+    return undefined;
   if (core.aggregate || core.windows || core.core.distinct) return undefined;
   const isKnown = (range: Range | undefined) => !range || readValue(binder.tokens, range) !== undefined;
   if (!isKnown(limit) || !isKnown(offset)) return undefined;
-  if (!core.conjuncts.every((range) => isAbout(ref, binder.tokens, range))) return undefined;
+  const isLink = (range: Range) => hopeful && readLeaf(binder.tokens, range)?.kind === 'columns';
+  if (!core.conjuncts.every((range) => isAbout(ref, binder.tokens, range) || isLink(range))) return undefined;
   const terms = orderBy.length > 0 ? orderTerms(binder.parsed, orderBy, core) : primaryKeyTerms(ref.table);
   const isOwn = ({ expr }: Term) => typeof expr === 'string' || isAbout(ref, binder.tokens, expr);
-  return terms && terms.length > 0 && terms.every(isOwn) ? { select, terms } : undefined;
+  return terms && terms.length > 0 && terms.every(isOwn) ? { select, terms, hopeful } : undefined;
 }
 
 /** So that pages are stable. */

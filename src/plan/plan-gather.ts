@@ -5,7 +5,7 @@ import { readLeaf, readValue, type ValueRef } from '../sql/conditions';
 import { MAX_PARAMS, SqlWriter } from '../sql/template';
 import { foldName, isName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
-import { type Link, type Mention, mentionsOf, type Top } from './mentions';
+import { type Link, type Mention, mentionsOf, surely, type Top } from './mentions';
 import type { GatherLink, GatherStep, GatherTable, GatherTop } from './plan';
 import { reachesOf } from './reach';
 import { resolveRange, type TableRef } from './scope';
@@ -20,8 +20,14 @@ const MAX_MENTIONS = 20;
  * the tables: those rows that are confined most first, then those that these name.
  */
 export function planGather(parsed: Parsed, binder: Binder): GatherStep {
-  const { tokens, statement } = parsed;
   const mentions = mentionsOf(binder);
+  const step = planMentions(mentions, parsed, binder);
+  if (!step.tables.some(({ top }) => top?.hopeful)) return step;
+  return { ...step, otherwise: planMentions(surely(mentions), parsed, binder) };
+}
+
+function planMentions(mentions: readonly Mention[], parsed: Parsed, binder: Binder): GatherStep {
+  const { tokens, statement } = parsed;
   const apart = planTables(mentions.length > MAX_MENTIONS ? [] : arrange(mentions, tokens), mentions, parsed, binder);
   const columns = statement.kind === 'select' ? (statement.cores[0]?.columns ?? []) : [];
   // A column without an alias is called by its text, and where there is a star nobody knows its place.
@@ -119,7 +125,8 @@ function writeTables(groups: readonly Group[], parsed: Parsed, binder: Binder): 
     const name = taken.has(folded) ? `__shard_${table.name}_${i}` : table.name;
     taken.add(folded);
     const columns = neededColumns(parsed.tokens, table);
-    const cut = top && mentions.length === 1 ? { ...cutOf(parsed, top), terms: top.terms } : undefined;
+    const cut =
+      top && mentions.length === 1 && links.length === 0 ? { ...cutOf(parsed, top), terms: top.terms } : undefined;
     const written = writeFetch(parsed, { table, columns, gives: gives[i] as Column[], cut }, mentions);
     return {
       table,
@@ -178,12 +185,13 @@ const isStar = (before: Token | undefined): boolean =>
   isOp(before, ',') ||
   isOp(before, '.');
 
-function cutOf({ tokens }: Parsed, { select, terms }: Top): GatherTop {
+function cutOf({ tokens }: Parsed, { select, terms, hopeful }: Top): GatherTop {
   const { limit, offset } = select.select;
   return {
     order: terms.map(({ expr: _, ...key }) => key),
     limit: readValue(tokens, limit as Range) as ValueRef,
     offset: offset && readValue(tokens, offset),
+    hopeful,
   };
 }
 

@@ -117,6 +117,8 @@ export interface GatherTop {
   readonly order: readonly OrderKey[];
   readonly limit: ValueRef;
   readonly offset: ValueRef | undefined;
+  /** They are enough only if the statement fills its page, of the same LIMIT, with them; else go on with `otherwise`. */
+  readonly hopeful: boolean;
 }
 
 export interface InsertPlan extends PlanBase {

@@ -16,7 +16,7 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
   // The confined side first, then the rows of the other that it names.
   [
     "select p.id, p.title, u.name from posts p join people u on u.id = p.author where u.country = 'JP' order by p.id",
-    200,
+    40,
   ],
   ["select p.id, u.name from people u join posts p on p.author = u.id where p.title = 'title 3' order by p.id", 60],
   [
@@ -27,11 +27,11 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
   ],
   [
     "select p.id, c.id, u.name from people u join posts p on p.author = u.id join comments c on c.post = p.id where u.country = 'BR' order by 1, 2",
-    300,
+    90,
   ],
   [
     "select c.id, u.name, p.title from comments c left join posts p on p.id = c.post left join people u on u.id = c.author where c.body = 'b3' and c.id < 'c2' order by c.id",
-    700,
+    350,
   ],
   ["select u.id, b.name from people u left join people b on b.id = u.boss where u.country = 'ID' order by u.id", 40],
   [
@@ -58,6 +58,26 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
     4,
     8,
   ],
+  // With an inner join they are enough if they fill the page, and else everything is fetched.
+  ['select c.id, p.title from comments c join posts p on p.id = c.post order by c.id limit 10', 30 + 10],
+  [
+    'select c.id, p.title, u.name from comments c join posts p on p.id = c.post join people u on u.id = p.author order by c.id limit 10 offset 5',
+    45 + 15 + 15,
+  ],
+  [
+    'select c.id, p.title from comments c join posts p on p.id = c.post where c.body = ? order by c.id limit 40',
+    9999,
+    'b6',
+  ],
+  [
+    "select c.id, p.title from comments c join posts p on p.id = c.post where c.post > 880 and c.body > 'b3' order by c.id limit 20",
+    9999,
+  ],
+  ['select c.id, p.title from comments c, posts p where p.id = c.post and p.stars < 0 order by c.id limit 5', 9999],
+  [
+    'select c.id, p.id from comments c join posts p on p.id = c.post join likes l on l.post = p.id order by c.id limit 6',
+    18 + 6 + 12,
+  ],
   // IN and EXISTS, either way round.
   ["select count(*), min(name) from people where id in (select author from posts where title = 'title 7')", 23 * 2],
   ["select id from posts where author in (select id from people where country = 'DE') order by id", 60],
@@ -77,7 +97,7 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
   // On every shard: no row of it is fetched.
   [
     "select u.id, p.id from people u join countries k on k.code = u.country join posts p on p.author = u.id where k.continent = 'AF' and k.code > 'T' order by 1, 2",
-    200,
+    40,
   ],
   // A key that is on one shard, and what its row names.
   ['select l.post, p.title from likes l join posts p on p.id = l.post where l.person = ? order by 1', 3 * 2, '1'],
@@ -109,7 +129,7 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
   ],
   [
     "select u.name, v.id from people u join people v on v.name = upper(u.name) where u.country = 'US' order by 1, 2",
-    700,
+    350,
   ],
   ["select u.id, v.id from people u join people v on v.name = u.name where u.country = 'US' order by 1, 2", 90],
   [

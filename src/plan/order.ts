@@ -76,7 +76,8 @@ export function writeOrderColumns(
     // JavaScript numbers are exact to 2^53, and D1 makes infinities null; SQLite orders them all.
     writer.text(', case when (');
     put(expr).text(') not between -9007199254740991 and 9007199254740991 and (typeof(');
-    put(expr).text(") = 'integer' or (");
+    // The plus takes away the affinity of a CAST: the text 'Inf' is no infinity.
+    put(expr).text(") = 'integer' or +(");
     put(expr).text(') in (9e999, -9e999)) then cast(');
     put(expr).text(` as text) end as "${HIDDEN}${i}_large"`);
   }

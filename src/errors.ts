@@ -73,6 +73,16 @@ export class UnsupportedStatementError extends ShardedDrizzleError {
   }
 }
 
+/**
+ * A cursor that `$page` did not make, or made for another query: another order, other tables or conditions. Nothing was run.
+ * Where cursors come from URLs, it is an answer of 400.
+ */
+export class CursorError extends ShardedDrizzleError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('CURSOR', message, details);
+  }
+}
+
 /** A statement names a table that is neither in the schema nor on the shards. */
 export class UnknownTableError extends ShardedDrizzleError {
   constructor(message: string, details?: ErrorDetails) {

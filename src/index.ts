@@ -11,6 +11,7 @@ export {
   AdoptionConflictError,
   ConfigError,
   CrossShardBatchError,
+  CursorError,
   type ErrorDetails,
   GatherLimitError,
   MissingShardError,
@@ -35,6 +36,7 @@ export {
   UnsupportedStatementError,
 } from './errors';
 export type { ExplainedStep, Explanation } from './execution/explain';
+export type { RowsQuery } from './execution/mapped';
 export type { ClusterStats, ShardStats, TableStats } from './execution/stats';
 export {
   type FolderBundle,
@@ -70,6 +72,7 @@ export type { MovePlan } from './moves/estimate';
 export type { JobReport, JobSettings, RebalanceSettings } from './moves/job-settings';
 export type { JobStatus } from './moves/job-status';
 export type { PlannedMove } from './moves/plan';
+export type { Page, PageOptions, StreamOptions } from './pages';
 export type { Region, Whereabouts } from './placement/regions';
 export type { Candidate, PlaceKey, Strategy, StrategyName } from './placement/strategies';
 export { shardedD1 } from './sharded-d1';

@@ -8,10 +8,12 @@ import { queriesOf } from './execution/budget';
 import { createCluster, type ReadyCluster } from './execution/cluster';
 import { ShardedDatabase as ShardedD1 } from './execution/database';
 import { type Explanation, explainRoute } from './execution/explain';
+import type { RowsQuery } from './execution/mapped';
 import { demandOf } from './execution/run';
 import type { Casing } from './layout/column-name';
 import { DEFAULT_KEYSPACE } from './layout/placement-rules';
 import { renderSql } from './layout/render-sql';
+import { type Page, type PageOptions, page, type StreamOptions, stream } from './pages';
 import type { PlacedKey } from './placement/guard';
 import { canonicalKey } from './placement/key';
 import { pointOf, type Region, type Whereabouts } from './placement/regions';
@@ -71,6 +73,28 @@ export interface ShardedHelpers<TDatabase, TShard extends string> {
    * console.log((await db.$explain(db.select().from(users).limit(20))).text);
    */
   $explain(query: Explainable): Promise<Explanation>;
+  /**
+   * One page of an ordered query, and a cursor to the next. Pages before it are not read again, and rows that are added or
+   * deleted there shift nothing. Each shard gives at most LIMIT rows. Where ORDER BY leaves rows equal, their primary keys decide.
+   *
+   * @example
+   * const query = db.select().from(users).orderBy(users.name).limit(20);
+   * const { rows, next } = await db.$page(query, { after: url.searchParams.get('after') });
+   *
+   * @throws UnsupportedStatementError for a query without LIMIT, with OFFSET, DISTINCT, groups, UNION or window functions, from
+   * a subquery, or of a table without primary key; CursorError for a cursor that is not of this query. Nothing has run then.
+   */
+  $page<TRow>(query: RowsQuery<TRow>, options?: PageOptions): Promise<Page<TRow>>;
+  /**
+   * All rows of a query one by one, in its order, or in that of the shard key, with one chunk of each shard in memory. A row
+   * that nobody changes comes exactly once, also when its key moves to another shard meanwhile. A LIMIT counts all rows.
+   *
+   * @example
+   * for await (const user of db.$stream(db.select().from(users).orderBy(users.id))) writer.write(JSON.stringify(user));
+   *
+   * @throws UnsupportedStatementError, with the first row, for what `$page` refuses, and where rows of several shard keys meet.
+   */
+  $stream<TRow>(query: RowsQuery<TRow>, options?: StreamOptions): AsyncGenerator<TRow, void, undefined>;
 }
 
 /** Drizzle's own database type, with the `$` helpers. */
@@ -132,6 +156,8 @@ function build<
     $nextId: (table) => nextId(cluster, typeof table === 'string' ? table : getTableName(table)),
     $cluster: clusterApi<TShard>(cluster),
     $explain: (query) => explain(cluster.scatter(), query, casing),
+    $page: (query, options) => page(cluster, query, options),
+    $stream: (query, options) => stream(cluster, query, options),
   };
   const withCache = defined({ ...shared, cache }) as typeof shared;
   const db = Object.assign(drizzle(new ShardedD1(cluster), withCache) as Database, helpers);

@@ -250,12 +250,22 @@ export class Executor {
   }
 
   async #scatter(route: ScatterRoute, attempt: Attempt, tables: readonly string[]): Promise<ShardRows[]> {
-    const ask = (shard: string): Promise<Answer> =>
-      this.shards.guarded(spreadDemand(attempt, shard, route, false), [route.statement], { tables, write: false });
-    const answers = route.all
-      ? await askBalanced(this.shards, route.shards, attempt, tables, ask)
-      : await this.shards.askAll(route.shards, ask);
+    const answers = await this.answers(route, attempt, tables);
     return answers.map(({ results }) => rowsOf(results[0] as D1Result));
+  }
+
+  /** What each shard of a scatter says, all of it at one state of ownership. */
+  answers(route: ScatterRoute, attempt: Attempt, tables: readonly string[]): Promise<Answer[]> {
+    const ask = (shard: string) => this.answer(route, shard, attempt, tables);
+    return route.all
+      ? askBalanced(this.shards, route.shards, attempt, tables, ask)
+      : this.shards.askAll(route.shards, ask);
+  }
+
+  /** What one shard of a scatter says. */
+  answer(route: ScatterRoute, shard: string, attempt: Attempt, tables: readonly string[]): Promise<Answer> {
+    const demand = spreadDemand(attempt, shard, route, false);
+    return this.shards.guarded(demand, [route.statement], { tables, write: false });
   }
 }
 

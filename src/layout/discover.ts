@@ -10,6 +10,8 @@ export interface ColumnRow {
   pk: number;
   hidden: number;
   dflt_value: string | null;
+  /** Left out where nobody needs to know. */
+  notnull?: number;
 }
 
 export interface IndexRow {
@@ -24,7 +26,7 @@ export interface IndexRow {
  */
 export async function discoverTable(d1: Pick<D1Database, 'prepare' | 'batch'>, name: string): Promise<TableShape> {
   const [columns, master, indexes] = (await d1.batch([
-    d1.prepare('select name, type, pk, hidden, dflt_value from pragma_table_xinfo(?1)').bind(name),
+    d1.prepare('select name, type, pk, hidden, dflt_value, "notnull" from pragma_table_xinfo(?1)').bind(name),
     d1.prepare('select name, type, sql from sqlite_master where lower(name) = ?1').bind(foldName(name)),
     d1
       .prepare(
@@ -79,6 +81,7 @@ const toColumn = (row: ColumnRow, collations: ReadonlyMap<string, string>, isStr
   collation: collations.get(foldName(row.name)) ?? 'BINARY',
   generated: row.hidden > 1,
   unstableDefault: row.dflt_value !== null && isUnstable(row.dflt_value),
+  ...(row.notnull === 1 ? { notNull: true } : {}),
 });
 
 /** Does a DEFAULT give another value each time? */

@@ -118,9 +118,11 @@ export class Layout {
   }
 }
 
-/** Foreign keys are checked when the configuration is read, and play no part in plans. */
-const isSameShape = (a: Table, b: Table): boolean =>
-  JSON.stringify({ ...a, name: '', foreignKeys: [] }) === JSON.stringify({ ...b, name: '', foreignKeys: [] });
+/** Foreign keys and NOT NULL, which only a database tells, play no part in plans. */
+const isSameShape = (a: Table, b: Table): boolean => planned(a) === planned(b);
+
+const planned = (table: Table): string =>
+  JSON.stringify({ ...table, name: '', foreignKeys: [] }, (key, value) => (key === 'notNull' ? undefined : value));
 
 const systemTable = (name: string): Table => ({
   name,

@@ -12,6 +12,8 @@ export interface Column {
   readonly generated: boolean;
   /** Its DEFAULT gives another value each time: `random()`, the clock. */
   readonly unstableDefault: boolean;
+  /** It holds no NULL, as the database itself says; a schema that says so is not believed. */
+  readonly notNull?: boolean;
 }
 
 /** How the rows of a table are spread. */

@@ -25,7 +25,8 @@ export function mergeRows(
   return hidden === 0 ? page : page.map((row) => row.slice(0, row.length - hidden));
 }
 
-function compareRows(a: Row, b: Row, order: readonly OrderKey[], hidden: number): number {
+/** Compares two rows by the hidden columns at their ends. */
+export function compareRows(a: Row, b: Row, order: readonly OrderKey[], hidden = hiddenColumns(order)): number {
   let at = a.length - hidden;
   let bt = b.length - hidden;
   for (const key of order) {

@@ -35,7 +35,7 @@ export function orderTerms(parsed: Parsed, orderBy: readonly OrderTerm[], core: 
  * What an ORDER BY term stands for: `2` and an alias are result columns. Undefined when that is not plain to see; then the
  * statement is gathered.
  */
-function orderExpression(tokens: readonly Token[], term: OrderTerm, core: BoundCore): Range | undefined {
+export function orderExpression(tokens: readonly Token[], term: OrderTerm, core: BoundCore): Range | undefined {
   const { columns } = core.core;
   const whole = { from: term.expr.from, to: term.collation === undefined ? term.expr.to : term.expr.to - 2 };
   const { from, to } = unwrap(tokens, whole);

@@ -48,22 +48,24 @@ export function writeKeyset(writer: SqlWriter, { select, core, terms, added, aft
 /** JSON text that a JSON function has made would become a part of the array, and not a text in it. */
 const WITHOUT_SUBTYPE = `case typeof(${TERM}) when 'blob' then json_array(hex(${TERM})) when 'text' then (${TERM}) || '' else ${TERM} end`;
 
+const OPENS = { column: '', enclosed: '+(', expression: '(' } as const;
+
 /** `a > ? or a = ? and (b > ? ...)`, and before that `a >= ?`, by which an index on `a` finds the first row. */
 function writeCondition(writer: SqlWriter, terms: readonly KeysetTerm[], after: string): void {
   const kinds = kindsOf(after) ?? [];
   const write = (at: number, text: string): void => {
     const isBlob = kinds[at] === 'blob';
-    // Neither has an affinity or a collation of its own, so that the term's apply, as in ORDER BY.
+    // It has no affinity and no collation of its own, so that those of the term apply.
     const value = () => {
       if (isBlob) writer.text('unhex(');
       writer.slot({ kind: 'value', value: after }).text(isBlob ? ` ->> '$[${at}][0]')` : ` ->> '$[${at}]'`);
     };
     const term = terms[at] as KeysetTerm;
     const put = () => {
-      // A plus takes away the affinity of an expression, and keeps its collation.
-      if (term.form === 'expression') writer.text('+(');
+      // ORDER BY applies no affinity. A plus takes it away, and keeps the collation; elsewhere it would keep indexes away.
+      writer.text(OPENS[term.form]);
       putTerm(writer, term);
-      if (term.form === 'expression') writer.text(')');
+      if (term.form !== 'column') writer.text(')');
     };
     expand(writer, text, put, value);
   };

@@ -4,7 +4,7 @@ import { findColumn, sameName } from '../layout/table';
 import type { OrderTerm, Parsed, Range } from '../sql/ast';
 import { unstableIn } from '../sql/functions';
 import type { SqlWriter } from '../sql/template';
-import { isOp, isWord, quoteName, type Token } from '../sql/tokens';
+import { isOp, quoteName } from '../sql/tokens';
 import { orderExpression } from './order';
 import { type BoundCore, type BoundSource, resolveRange, type TableRef } from './scope';
 
@@ -19,11 +19,11 @@ export interface KeysetTerm {
   /** It is never NULL. */
   readonly notNull: boolean;
   /**
-   * - `column`: of a table. Compared with a value of its own it behaves as in ORDER BY, and an index can serve it
-   * - `function`: a call, which has no affinity
-   * - `expression`: anything else. It may have the affinity of a part of it, which ORDER BY does not apply
+   * - `column`: of a table
+   * - `enclosed`: in parentheses. It may be a subquery, of the affinity of a column that its value is not of
+   * - `expression`: anything else
    */
-  readonly form: 'column' | 'function' | 'expression';
+  readonly form: 'column' | 'enclosed' | 'expression';
 }
 
 /** The terms of ORDER BY. */
@@ -59,7 +59,7 @@ export function writtenTerms(
       descending: term.descending,
       nulls: term.nulls ?? (term.descending ? 'last' : 'first'),
       notNull: column !== undefined && isNotNull(column.ref, column.name, layout),
-      form: column ? 'column' : isCall(tokens, expr) ? 'function' : 'expression',
+      form: column ? 'column' : isOp(tokens[expr.from], '(') ? 'enclosed' : 'expression',
     };
   });
 }
@@ -133,16 +133,5 @@ function isNotNull(ref: TableRef, name: string, layout: Layout): boolean {
   const table = layout.actual(ref.table);
   return (
     (table.rowidAlias !== undefined && sameName(table.rowidAlias, name)) || findColumn(table, name)?.notNull === true
-  );
-}
-
-/** `f(...)` and nothing behind it. */
-function isCall(tokens: readonly Token[], { from, to }: Range): boolean {
-  const [name, open] = [tokens[from], tokens[from + 1]];
-  return (
-    (name?.kind === 'word' || name?.kind === 'name') &&
-    isOp(open, '(') &&
-    open?.match === to - 1 &&
-    !isWord(name, 'cast')
   );
 }

@@ -28,7 +28,8 @@ async function pagesOf<TRow>(db: Database, query: Pageable<TRow>): Promise<TRow[
 
 const plainDb = () => drizzle(plain, { schema });
 
-/** Terms to order by. Those of NaN-like or equal values are decided by the primary key. */
+const AFFINE = sql`(select ${things.big} where ${things.big} <> 0 union all select ${things.name} limit 1)`;
+/** Terms to order by; the primary key decides where they are equal. */
 const TERMS = {
   name: sql`${things.name}`,
   label: sql`${things.label}`,
@@ -46,6 +47,8 @@ const TERMS = {
   'as number': sql`cast(${things.mixed} as integer)`,
   case: sql`case when ${things.mixed} = '10' then ${things.mixed} else ${things.big} end`,
   json: sql`json_array(${things.name})`,
+  // Of the affinity of its first part, which its value does not have.
+  affine: sql`affine`,
   wrapped: sql`(${things.mixed})`,
 } as const;
 const SUFFIXES = ['', ' asc', ' desc', ' desc', ' nulls last', ' desc nulls first', ' desc nulls last', ' nulls first'];
@@ -73,6 +76,7 @@ describe('the pages of a query', () => {
       const what = `${order.map(({ text }) => text).join(', ')} limit ${limit}, round ${round}`;
       const query = (from: Pick<Database, 'select'>) => {
         const columns = {
+          affine: AFFINE.as('affine'),
           ...getTableColumns(things),
           exact: sql<string>`quote(${things.mixed}) || quote(${things.big})`,
         };

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/d1';
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { describe, expectTypeOf, it } from 'vitest';
-import { shardedD1, shardedDrizzle } from '../../src';
+import { type Page, shardedD1, shardedDrizzle } from '../../src';
 import type { ShardCoordinator } from '../../src/workerd';
 
 const users = sqliteTable('users', { id: text('id').primaryKey(), name: text('name').notNull(), age: integer('age') });
@@ -105,6 +105,30 @@ describe('the database is typed as Drizzle types it', () => {
     expectTypeOf(db.$shard('db-east')).toEqualTypeOf<typeof plain>();
     expectTypeOf(db.$forKey('user-123')).resolves.toEqualTypeOf<typeof plain>();
     expectTypeOf(db.$client).toEqualTypeOf<D1Database>();
+  });
+
+  it('pages and streams rows of the type that the query gives', () => {
+    const joined = db
+      .select({ name: users.name, post: posts.id })
+      .from(users)
+      .leftJoin(posts, eq(posts.userId, users.id));
+    type Joined = { name: string; post: string | null };
+    expectTypeOf(db.$page(joined.orderBy(users.name).limit(5))).resolves.toEqualTypeOf<Page<Joined>>();
+    expectTypeOf(db.$page(joined, { after: null }))
+      .resolves.toHaveProperty('next')
+      .toEqualTypeOf<string | undefined>();
+    expectTypeOf(db.$stream(joined, { chunk: 5 })).toEqualTypeOf<AsyncGenerator<Joined, void, undefined>>();
+    const related = db.query.users.findMany({ columns: { id: true }, limit: 5 });
+    expectTypeOf(db.$page(related)).resolves.toEqualTypeOf<Page<{ id: string }>>();
+    expectTypeOf(db.$scatter.$page(joined)).resolves.toEqualTypeOf<Page<Joined>>();
+    // @ts-expect-error: one row and no list
+    db.$page(db.query.users.findFirst());
+    // @ts-expect-error: no query
+    db.$page([{ name: 'Ada' }]);
+    // @ts-expect-error: rows and no query
+    db.$stream(Promise.resolve([{ name: 'Ada' }]));
+    // @ts-expect-error: a number is no cursor
+    db.$page(joined, { after: 20 });
   });
 
   it('explains Drizzle queries, sql and text', () => {

@@ -1,6 +1,7 @@
 import { UnsupportedStatementError } from '../errors';
 import { hiddenColumns, type Row } from '../merge/merge-rows';
 import { type Run, takeMerged } from '../merge/run-merge';
+import type { Attempt } from '../placement/attempt';
 import type { Keyset } from '../plan/keyset';
 import type { BoundStatement } from '../sql/bound';
 import type { ReadyCluster } from './cluster';
@@ -31,6 +32,12 @@ interface Round {
   readonly buffers: readonly Buffer[];
 }
 
+/** Rows whose order is certain; whether they are the last ones. */
+interface Taken {
+  readonly rows: readonly Row[];
+  readonly isLast: boolean;
+}
+
 /**
  * The rows of a query in its order, in groups as they become certain. At most one chunk of each shard is held.
  *
@@ -39,7 +46,7 @@ interface Round {
  * the last row that was given out.
  */
 export class RowStream {
-  #executor: Executor;
+  readonly #executor: Executor;
   #position: string | undefined;
   #left = Number.POSITIVE_INFINITY;
   #round: Round | undefined;
@@ -71,73 +78,76 @@ export class RowStream {
   }
 
   /** Asks every shard from the last row on that was given out. */
-  async #begin(keyset: Keyset): Promise<{ rows: Row[]; isLast: boolean }> {
-    return this.#executor.accepted([], async (attempt) => {
-      const limit = this.#limit(attempt.shards.length);
-      const statement = keyset.statement(this.query.params, this.#position, limit);
-      return this.#observed(statement, async (routed) => {
-        const { plan, route } = await this.#executor.prepare(statement, attempt, 'arrays');
-        routed(route);
-        if (route.kind === 'single') {
-          // What one shard has is found anew with each chunk, so that nothing has to be kept.
-          const { rows } = rowsOf(await this.#executor.single(route, attempt, plan.tables));
-          return { rows: [...rows], isLast: rows.length < limit };
-        }
-        if (route.kind !== 'scatter') throw notStreamed(route, this.query.sql, plan.tables);
-        const answers = await this.#executor.answers(route, attempt, plan.tables);
-        const buffers = answers.map((answer, i): Buffer => {
-          const shard = route.shards[i] as string;
-          return { shard, digest: answer.digest, ...this.#filled(answer, route, limit, undefined) };
-        });
-        this.#round = { route, buffers };
-        return this.#take(this.#round);
+  async #begin(keyset: Keyset): Promise<Taken> {
+    const { shards } = await this.#executor.attempt(false);
+    const limit = this.#limit(shards.length);
+    const statement = keyset.statement(this.query.params, this.#position, limit);
+    return this.#accepted(statement, async ({ plan, route }, attempt) => {
+      if (route.kind === 'single') {
+        // What one shard has is found anew with each chunk, so that nothing has to be kept.
+        const { rows } = rowsOf(await this.#executor.single(route, attempt, plan.tables));
+        return { rows, isLast: rows.length < limit };
+      }
+      if (route.kind !== 'scatter') throw notStreamed(route, this.query.sql, plan.tables);
+      const answers = await this.#executor.answers(route, attempt, plan.tables);
+      const buffers = answers.map((answer, i): Buffer => {
+        const shard = route.shards[i] as string;
+        return { shard, digest: answer.digest, ...filled(answer, route, limit, undefined) };
       });
+      this.#round = { route, buffers };
+      return taken(this.#round);
     });
   }
 
   /** Asks the shard whose buffer has run out. */
-  async #goOn(keyset: Keyset, round: Round): Promise<{ rows: Row[]; isLast: boolean }> {
+  async #goOn(keyset: Keyset, round: Round): Promise<Taken> {
     const buffer = round.buffers.find(({ rows, isLast }) => rows.length === 0 && !isLast);
-    if (!buffer) return this.#take(round);
+    if (!buffer) return taken(round);
     const limit = this.#limit(round.buffers.length);
-    const isSame = await this.#executor.accepted([], (attempt) => {
-      const statement = keyset.statement(this.query.params, buffer.position, limit);
-      return this.#observed(statement, async (routed) => {
-        const { plan, route } = await this.#executor.prepare(statement, attempt, 'arrays');
-        routed(route);
-        if (route.kind !== 'scatter' || !isSameSpread(route, round.route)) return false;
-        const answer = await this.#executor.answer(route, buffer.shard, attempt, plan.tables);
-        if (route.all && answer.digest !== buffer.digest) return false;
-        Object.assign(buffer, this.#filled(answer, route, limit, buffer.position));
-        return true;
-      });
+    const statement = keyset.statement(this.query.params, buffer.position, limit);
+    const isSame = await this.#accepted(statement, async ({ plan, route }, attempt) => {
+      if (route.kind !== 'scatter' || !isSameSpread(route, round.route)) return false;
+      const answer = await this.#executor.answer(route, buffer.shard, attempt, plan.tables);
+      if (route.all && answer.digest !== buffer.digest) return false;
+      Object.assign(buffer, filled(answer, route, limit, buffer.position));
+      return true;
     });
-    if (isSame) return this.#take(round);
+    if (isSame) return taken(round);
     this.#round = undefined;
     return { rows: [], isLast: false };
   }
 
-  #take({ route, buffers }: Round): { rows: Row[]; isLast: boolean } {
-    const rows = takeMerged(buffers, route.order);
-    return { rows, isLast: buffers.every((buffer) => buffer.isLast) };
-  }
-
-  #filled(answer: Answer, { order }: ScatterRoute, limit: number, before: string | undefined) {
-    const { rows } = rowsOf(answer.results[0] as D1Result);
-    const last = rows.at(-1);
-    // In front of the columns of the order.
-    const position = last ? String(last[last.length - 1 - hiddenColumns(order)]) : before;
-    return { rows, position, isLast: rows.length < limit };
+  /** Runs something with the statement's route until no shard refuses it, and tells who listens. */
+  #accepted<R>(
+    statement: BoundStatement,
+    run: (prepared: Awaited<ReturnType<Executor['prepare']>>, attempt: Attempt) => Promise<R>,
+  ): Promise<R> {
+    return observe(this.cluster.onQuery, [statement], (routed) =>
+      this.#executor.accepted([], async (attempt) => {
+        const prepared = await this.#executor.prepare(statement, attempt, 'arrays');
+        routed(statement, prepared.route);
+        return run(prepared, attempt);
+      }),
+    );
   }
 
   #limit(shards: number): number {
     const chunk = this.chunk ?? Math.max(Math.min(DEFAULT_CHUNK, Math.floor(MAX_WAITING / shards)), MIN_CHUNK);
     return Math.min(chunk, this.#left);
   }
+}
 
-  #observed<R>(statement: BoundStatement, run: (routed: (route: Route) => void) => Promise<R>): Promise<R> {
-    return observe(this.cluster.onQuery, [statement], (routed) => run((route) => routed(statement, route)));
-  }
+function taken({ route, buffers }: Round): Taken {
+  const rows = takeMerged(buffers, route.order);
+  return { rows, isLast: buffers.every((buffer) => buffer.isLast) };
+}
+
+function filled(answer: Answer, { order }: ScatterRoute, limit: number, before: string | undefined) {
+  const { rows } = rowsOf(answer.results[0] as D1Result);
+  const last = rows.at(-1);
+  // In front of the columns of the order.
+  const position = last ? String(last[last.length - 1 - hiddenColumns(order)]) : before;
+  return { rows, position, isLast: rows.length < limit };
 }
 
 /** Do two rounds ask the same shards for the same keys? */

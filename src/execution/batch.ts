@@ -56,6 +56,9 @@ async function tryBatch(
     planned.push(one);
   }
   const tables = [...new Set(planned.flatMap(({ plan }) => plan.tables))];
+  // What was read for it is older than what stands before it in the batch.
+  const early = planned.find(({ route }) => route.found);
+  if (early) throw new Doubt(looksFirst(early, tables), keysOf(planned));
   const shards = batchShards(attempt, planned);
   const [only, ...others] = shards;
   if (only !== undefined && others.length === 0) return runParts(executor, attempt, planned, tables, only);
@@ -77,21 +80,16 @@ async function tryBatch(
   );
   if (!same && executor.cluster.crossShardBatch === 'refuse')
     throw new Doubt(crossShard(shards, tables), keysOf(planned));
-  for (const { route, statement } of planned) {
-    if (route.kind === 'gather' || route.kind === 'two-phase') {
-      const error = new UnsupportedStatementError(
-        `A statement of the batch has to look at several shards before it can run (${route.kind}).`,
-        {
-          tables,
-          sql: statement.sql,
-          remedy: 'Run it by itself, before or after the batch.',
-        },
-      );
-      throw new Doubt(error, keysOf(planned));
-    }
-  }
+  const late = planned.find(({ route }) => route.kind === 'gather' || route.kind === 'two-phase');
+  if (late) throw new Doubt(looksFirst(late, tables), keysOf(planned));
   return runParts(executor, attempt, planned, tables, undefined);
 }
+
+const looksFirst = ({ route, statement: { sql } }: Planned, tables: readonly string[]): UnsupportedStatementError =>
+  new UnsupportedStatementError(
+    `A statement of the batch has to look at several shards before it can run (${route.kind}).`,
+    { tables, sql, remedy: 'Run it by itself, before or after the batch.' },
+  );
 
 /** A table that the batch itself makes cannot be asked for yet; a migration may copy rows into it. */
 async function prepareInBatch(

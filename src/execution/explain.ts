@@ -8,6 +8,7 @@ import { inLists } from './route-read';
 export interface ExplainedStep {
   /** What the step is for: `run`, `fetch visits`, `finish`, `find`, ... */
   readonly what: string;
+  /** None for what is a statement of its own. */
   readonly shards: readonly string[];
   readonly sql: string;
   readonly params: readonly unknown[];
@@ -19,7 +20,7 @@ export interface Explanation {
    * - `single`: one shard, untouched
    * - `scatter`: the same on several shards, rows merged
    * - `gather`: rows fetched from several shards, finished by one
-   * - `insert`: rows of one INSERT split by owner
+   * - `insert`: rows of one INSERT split by owner; they may have been read first
    * - `broadcast`: the same write on several shards
    * - `two-phase`: find the rows, then write them by primary key
    */
@@ -42,7 +43,8 @@ export function explainRoute(route: Route, tables: readonly string[], queries: n
   const merge = mergeOf(route);
   const lines = [`${route.kind} on ${shards.join(', ')}`];
   for (const step of steps) {
-    lines.push(`  ${step.what} on ${step.shards.join(', ')}`, `    ${step.sql.trim()}`);
+    const on = step.shards.length > 0 ? ` on ${step.shards.join(', ')}` : '';
+    lines.push(`  ${step.what}${on}`, `    ${step.sql.trim()}`);
     if (step.params.length > 0) lines.push(`    params: ${JSON.stringify(step.params)}`);
   }
   lines.push(`  result: ${merge}`);
@@ -57,6 +59,12 @@ const step = (what: string, shards: readonly string[], { sql, params }: BoundSta
 });
 
 function stepsOf(route: Route): ExplainedStep[] {
+  const { found } = route;
+  // It runs as a statement of its own, on whatever shards it has to.
+  return found ? [step('find', [], found), ...runSteps(route)] : runSteps(route);
+}
+
+function runSteps(route: Route): ExplainedStep[] {
   switch (route.kind) {
     case 'single':
       return [step('run', [route.shard], route.statement)];

@@ -5,6 +5,7 @@ import { keysOf } from '../plan/key-set';
 import type { GatherTable, OrderKey, Plan, Reach, TwoPhaseStep } from '../plan/plan';
 import type { BoundStatement } from '../sql/bound';
 import { bindTemplate, type Template } from '../sql/template';
+import type { StatementLimits } from './gather';
 import type { RowFormat } from './shard-set';
 
 /** How one statement with its values will be run: data, printable, and nothing has been run yet. */
@@ -25,6 +26,8 @@ interface Multi extends Spread {
   readonly names?: readonly string[] | undefined;
   /** The statement runs with names of ours. */
   readonly renamed: boolean;
+  /** What was read already to make the route: rows to insert, or to write. */
+  readonly found?: BoundStatement;
 }
 
 export interface SingleRoute extends Multi {
@@ -118,6 +121,8 @@ export interface RouteContext {
   readonly placement: Placement;
   readonly sql: string;
   readonly format: RowFormat;
+  /** Of rows that are read first. */
+  readonly limits: StatementLimits;
   /** The next numbers of a table's sequence. */
   readonly nextIds: (table: string, count: number) => Promise<string[]>;
   /** A row comes with an id of its own, which the sequence must not give to another. */

@@ -19,8 +19,9 @@ import type { Planner } from './planner';
 import { probeSources } from './probe';
 import { mergeScatter, named } from './results';
 import type { GatherRoute, Route, RouteContext, ScatterRoute, SingleRoute, Spread } from './route';
+import { routeInsert } from './route-insert';
 import { routeRead } from './route-read';
-import { routeEvery, routeInsert, routeWrite } from './route-write';
+import { routeEvery, routeWrite } from './route-write';
 import { type Answer, type RowFormat, rowsOf, type ShardRows, type ShardSet } from './shard-set';
 import { guardedWrite } from './write';
 import { runBroadcast, runInsert, runTwoPhase } from './write-routes';
@@ -169,6 +170,7 @@ export class Executor {
       placement: attempt,
       sql,
       format,
+      limits: this.cluster.limits,
       nextIds: (table, count) => {
         attempt.numbered.add(table);
         return this.cluster.numbers.ids(table, count);

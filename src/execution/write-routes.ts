@@ -1,4 +1,4 @@
-import { ShardKeyError, ShardQueryError } from '../errors';
+import { ShardQueryError } from '../errors';
 import type { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
 import { canonicalKey } from '../placement/key';
@@ -11,10 +11,10 @@ import { writeReference } from './reference-write';
 import { joinResults, mergeBroadcast, mergeInsert } from './results';
 import { jittered, pause } from './retry';
 import type { BroadcastRoute, InsertRoute, TwoPhaseRoute } from './route';
-import { writesByPrimaryKey } from './route-write';
 import { demandOf, type Executor, spreadDemand } from './run';
 import { writeSchema } from './schema-change';
 import type { ShardRows } from './shard-set';
+import { incompleteKey, rowsToWrite, writesByPrimaryKey } from './two-phase';
 import {
   type Part,
   type PartOutcome,
@@ -170,16 +170,10 @@ export async function runTwoPhase(
   tables: readonly string[],
 ): Promise<ShardRows> {
   const { rows } = await executor.rows(find, 'arrays');
-  const found = rows.map(([value, incomplete, row]) => {
+  const found = rowsToWrite(rows, tables, find.sql).map(({ key: value, row }) => {
     const canonical = canonicalKey(value, key.affinity);
-    if (typeof canonical === 'string' && incomplete !== 1) return { key: canonical, row: String(row) };
-    throw new ShardKeyError(
-      `A row that the statement would write has a null in its shard key or primary key: ${row}.`,
-      {
-        tables,
-        remedy: 'Write it on its own shard: db.$shard(name).',
-      },
-    );
+    if (typeof canonical === 'string') return { key: canonical, row };
+    throw incompleteKey(row, tables);
   });
   if (found.length === 0) return joinResults([]);
   const keys = await attempt.place(keyspace, new Set(found.map((one) => one.key)));

@@ -3,12 +3,14 @@ import type { Layout } from '../layout/layout';
 import { type Column, sameName, type Table } from '../layout/table';
 import type { Insert, Parsed, Range } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
+import { selectsIn, unstableIn } from '../sql/functions';
 import { SqlWriter } from '../sql/template';
 import { quoteName } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, isLocalTo } from './locality';
 import type { InsertPlan, InsertRow } from './plan';
+import { planSource } from './plan-source';
 import { type ReturnedColumn, returningOutput, writeReturning } from './positional';
 import { reachesOf, wholeStatement } from './reach';
 import {
@@ -20,12 +22,12 @@ import {
   missingId,
   missingKey,
 } from './refusals';
-import type { BoundCore, BoundSelect, Scope } from './scope';
+import type { BoundCore, BoundSelect, Scope, TableRef } from './scope';
 
 /** Plans an INSERT: its rows go to the shards that own their keys. */
 export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): InsertPlan {
   const table = binder.table(statement.target.name, statement.target.schema);
-  const bound = bindParts(statement, table, binder);
+  const { bound, tail } = bindParts(statement, table, binder);
   const plan = {
     kind: 'insert',
     tables: [...new Set([table.name, ...binder.refs.map((ref) => ref.table.name)])],
@@ -36,14 +38,20 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
     output: returningOutput(parsed, statement, table, binder.layout),
     returning: statement.returning !== undefined,
     returnsKey: false,
+    source: undefined,
     keyUpdates: [],
     idColumn: undefined,
   } as const;
   const { placement } = table;
+  const renamed = plan.output.positional && plan.output.returning;
+  const canRead = readsBefore(statement, tail, parsed);
+  const sourceWith = (columns: readonly string[], idColumn: string | undefined) =>
+    canRead ? planSource(parsed, statement, { table, columns, idColumn, renamed }) : undefined;
   if (placement.kind === 'pinned') {
     const reaches = [...plan.reaches, { kind: 'pinned', shard: placement.shard } as const];
-    const renamed = plan.output.positional && plan.output.returning;
-    return { ...plan, ...writeValues(parsed, statement, undefined, -1, renamed), mode: 'pinned', reaches };
+    const columns = plan.reaches.length > 0 ? insertedColumns(statement, table, binder.layout) : undefined;
+    const source = columns && sourceWith(columns, undefined);
+    return { ...plan, ...writeValues(parsed, statement, undefined, -1, renamed), mode: 'pinned', reaches, source };
   }
   const columns = insertedColumns(statement, table, binder.layout);
   const at = (wanted: string | undefined) =>
@@ -51,34 +59,52 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
   const positions = { key: placement.kind === 'sharded' ? at(placement.key.name) : -1, id: at(table.rowidAlias) };
   // The rows of a SELECT are not counted before it runs, so that no numbers can be given to them.
   const idColumn = bound ? undefined : table.rowidAlias;
-  const pieces = writeValues(
-    parsed,
-    statement,
-    idColumn,
-    positions.id,
-    plan.output.positional && plan.output.returning,
-  );
+  const pieces = writeValues(parsed, statement, idColumn, positions.id, renamed);
   const rows = readRows(parsed, statement, { table, ...pieces }, columns.length, positions);
+  const leavesId = bound !== undefined && table.rowidAlias !== undefined && positions.id < 0;
   if (placement.kind === 'replicated') {
-    checkReplicatedWrite(parsed, statement.range, table, plan.reaches.length > 0);
     checkReplicatedDefaults(parsed, table, columns);
-    if (bound && table.rowidAlias !== undefined && positions.id < 0)
-      throw missingId(table, table.rowidAlias, parsed.sql);
+    const differs = plan.reaches.length > 0 || unstableIn(parsed.tokens, statement.range) !== undefined;
+    const source = differs || leavesId ? sourceWith(columns, table.rowidAlias) : undefined;
+    if (source && !tailRanges(statement).some((range) => unstableIn(parsed.tokens, range)))
+      return { ...plan, ...pieces, mode: 'found', source };
+    checkReplicatedWrite(parsed, statement.range, table, plan.reaches.length > 0);
+    if (leavesId) throw missingId(table, table.rowidAlias as string, parsed.sql);
     return { ...plan, ...pieces, mode: 'replicated', rows, idColumn };
   }
   const { key } = placement;
   checkConflicts(parsed, statement, binder.layout, table, key);
-  const keyed = { ...plan, ...pieces, rows, idColumn, keyUpdates: keyUpdatesOf(parsed, statement, key) };
-  if (positions.key < 0 && idColumn !== key.name) throw missingKey(table, key, parsed.sql);
-  if (bound && table.rowidAlias !== undefined && positions.id < 0) throw missingId(table, table.rowidAlias, parsed.sql);
+  if (positions.key < 0 && table.rowidAlias !== key.name) throw missingKey(table, key, parsed.sql);
+  const isComputed = positions.key >= 0 && rows.some((row) => !row.key);
+  const reads = bound !== undefined || plan.reaches.length > 0 || isComputed;
+  const source = reads ? sourceWith(columns, table.rowidAlias) : undefined;
+  const keyed = { ...plan, ...pieces, rows, idColumn, source, keyUpdates: keyUpdatesOf(parsed, statement, key) };
+  if (isComputed && source) return { ...keyed, mode: 'found' };
+  if (leavesId) {
+    if (source) return { ...keyed, mode: 'found' };
+    throw missingId(table, table.rowidAlias as string, parsed.sql);
+  }
   if (bound) return planSelect(parsed, bound, positions, keyed, binder);
   const drops = statement.conflictAction === 'ignore' || statement.onConflict.some((one) => !one.update || one.where);
   if (!plan.returning || !drops || rows.length < 2) return { ...keyed, mode: 'rows' };
-  const tail = new SqlWriter(parsed.sql, parsed.tokens)
+  const returned = new SqlWriter(parsed.sql, parsed.tokens)
     .append(pieces.tail)
     .text(`, cast(${quoteName(key.name)} as text) as "__shard_key"`);
-  return { ...keyed, mode: 'rows', returnsKey: true, tail: tail.done() };
+  return { ...keyed, mode: 'rows', returnsKey: true, tail: returned.done() };
 }
+
+/** What stands behind the rows. */
+const tailRanges = (statement: Insert): Range[] =>
+  [
+    ...statement.onConflict.flatMap((one) => [one.where, ...(one.update ?? []).map((set) => set.value)]),
+    statement.returningRange,
+  ].filter((range) => range !== undefined);
+
+/** Can the rows be read before they are inserted? What stands behind them is only worked out where they go. */
+const readsBefore = (statement: Insert, tail: readonly TableRef[], { tokens }: Parsed): boolean =>
+  !statement.defaultValues &&
+  tail.every((ref) => ref.table.placement.kind === 'replicated') &&
+  (statement.ctes.length === 0 || tailRanges(statement).every((range) => selectsIn(tokens, range).length === 0));
 
 /** The pieces of INSERT ... VALUES, from which an INSERT of some of the rows can be put together. */
 function writeValues(
@@ -170,20 +196,21 @@ interface Positions {
   readonly id: number;
 }
 
-/** Binds everything in the statement that can read a table; gives the SELECT that is inserted, if there is one. */
-function bindParts(statement: Insert, table: Table, binder: Binder): BoundSelect | undefined {
+/** Binds everything in the statement that can read a table; gives the SELECT that is inserted, and what is read behind it. */
+function bindParts(
+  statement: Insert,
+  table: Table,
+  binder: Binder,
+): { bound: BoundSelect | undefined; tail: readonly TableRef[] } {
   const ctes = binder.withCtes(statement.ctes, new Map());
   const unbound = { ref: undefined, key: undefined, nullable: false };
   const columns = table.columns.map((column) => ({ ...unbound, ...column, column }));
   const source = { source: statement.target, columns, ref: undefined, derived: undefined };
   const scope: Scope = { level: binder.nextLevel(), sources: [source], aliases: new Set(), parent: undefined };
-  const ranges: (Range | undefined)[] = [
-    ...(statement.rows ?? []).map((row) => row.range),
-    ...statement.onConflict.flatMap((one) => [one.where, ...(one.update ?? []).map((set) => set.value)]),
-    statement.returningRange,
-  ];
-  for (const range of ranges) if (range) binder.subqueriesIn(range, scope, ctes);
-  return statement.select && binder.select(statement.select, undefined, ctes);
+  for (const range of tailRanges(statement)) binder.subqueriesIn(range, scope, ctes);
+  const tail = binder.refs.slice();
+  for (const { range } of statement.rows ?? []) binder.subqueriesIn(range, scope, ctes);
+  return { bound: statement.select && binder.select(statement.select, undefined, ctes), tail };
 }
 
 /**
@@ -209,22 +236,29 @@ function planSelect(
     key: constantAt(at.key),
     id: at.id < 0 ? undefined : (constantAt(at.id) ?? 'other'),
   };
-  if (core && others.length === 0 && core.core.values.length < 2 && row.key)
+  const isNumbered = row.id !== undefined && row.id !== 'other' && row.id.kind === 'literal' && row.id.value === null;
+  if (core && others.length === 0 && core.core.values.length < 2 && row.key && !(isNumbered && plan.source))
     return { ...plan, mode: 'rows', rows: [row] };
   const anchor = core && others.length === 0 ? anchorOf(core, parsed.tokens) : undefined;
-  if (core && anchor && insertsOwnKey(core, bound, anchor, at.key, plan) && isLocalTo(anchor, binder)) {
-    if (row.id !== undefined && row.id !== 'other') throw missingId(table, table.rowidAlias as string, parsed.sql);
+  const isConstant = row.id !== undefined && row.id !== 'other';
+  const isColocated = core && anchor && insertsOwnKey(core, bound, anchor, at.key, plan) && isLocalTo(anchor, binder);
+  if (isColocated && !(isConstant && plan.source)) {
+    if (isConstant) throw missingId(table, table.rowidAlias as string, parsed.sql);
     return {
       ...plan,
       mode: 'colocated',
       reaches: [{ kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() }],
     };
   }
-  throw new UnsupportedStatementError(`INSERT INTO ${table.name} ... SELECT would move rows between shards.`, {
-    tables: plan.tables,
-    sql: parsed.sql,
-    remedy: "Select the source table's shard key as the new key, or read the rows and insert them.",
-  });
+  if (plan.source) return { ...plan, mode: 'found' };
+  throw new UnsupportedStatementError(
+    `INSERT INTO ${table.name} ... SELECT takes rows of other shards, and its ON CONFLICT or RETURNING reads others again.`,
+    {
+      tables: plan.tables,
+      sql: parsed.sql,
+      remedy: "Leave the subquery out there, or select the source table's shard key as the new key.",
+    },
+  );
 }
 
 /** Each selected row has as its new key the key of the shard it is on, and SELECT makes it from that shard's rows alone. */

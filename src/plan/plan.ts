@@ -124,7 +124,8 @@ export interface GatherTop {
 export interface InsertPlan extends PlanBase {
   readonly kind: 'insert';
   readonly table: Table;
-  readonly mode: 'rows' | 'replicated' | 'pinned' | 'colocated';
+  /** `found`: only as `source` says. */
+  readonly mode: 'rows' | 'replicated' | 'pinned' | 'colocated' | 'found';
   /** For `rows`: what comes before and after the VALUES, and each row. */
   readonly head: Template;
   readonly tail: Template;
@@ -132,10 +133,25 @@ export interface InsertPlan extends PlanBase {
   /** Hidden at the end of RETURNING: the shard key, to put rows back in order when conflicts may drop some. */
   readonly returnsKey: boolean;
   readonly returning: boolean;
+  /**
+   * How to read what is inserted first, wherever it is, and then insert it as rows: for rows that are only known when they
+   * were read, or that read others. Undefined where there is nothing to read, or where that would not do.
+   */
+  readonly source: SourceStep | undefined;
   /** Upserts that set the key: these values must equal the inserted one. */
   readonly keyUpdates: readonly ValueRef[];
   /** The column whose value comes from the table's sequence where it is left out or null. */
   readonly idColumn: string | undefined;
+}
+
+export interface SourceStep {
+  /** Selects the shard key as text, the INTEGER PRIMARY KEY as text, and the row as JSON. */
+  readonly find: Template;
+  /** The INSERT up to the JSON array of rows, each after the id that it is given or null; and the rest. */
+  readonly head: Template;
+  readonly tail: Template;
+  /** As for the plan. */
+  readonly returnsKey: boolean;
 }
 
 export interface InsertRow {
@@ -151,16 +167,22 @@ export interface WritePlan extends PlanBase {
   readonly target: Reach | undefined;
   /** Each shard can run the statement on its own rows. */
   readonly local: boolean;
-  /** Otherwise: find the rows first, then write them by primary key. */
+  /** Otherwise: find the rows first, and what is set where that reads others, then write them by primary key. */
   readonly twoPhase: TwoPhaseStep | undefined;
   /** Values given to the shard key: they may only be the one it has. */
   readonly keyUpdates: readonly (ValueRef | 'unknown')[];
 }
 
 export interface TwoPhaseStep {
-  /** Selects the shard key as text, whether the primary key has a null, and the primary key as a JSON array. */
+  /**
+   * Selects the shard key as text, whether the primary key has a null, and the primary key as a JSON array; then the values to
+   * set as another, if there are any.
+   */
   readonly find: Template;
   readonly primaryKey: readonly string[];
+  /** How many values were found along with each row, which `head` sets; `target` is what it calls the table. */
+  readonly values: number;
+  readonly target: string;
   /** The statement up to WHERE, and RETURNING; between them goes the condition on the primary key. */
   readonly head: Template;
   readonly tail: Template;

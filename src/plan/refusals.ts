@@ -24,6 +24,27 @@ export function missingId(table: Table, id: string, sql: string): ShardKeyError 
   );
 }
 
+/** A row to insert without a key. */
+export const nullKey = (table: Table, key: Column, sql: string): ShardKeyError =>
+  new ShardKeyError(`The shard key ${table.name}.${key.name} is null.`, {
+    tables: [table.name],
+    sql,
+    remedy: 'Give every row a key: rows without one could not be found by key.',
+  });
+
+/** A row to insert whose key is of another type than its column. */
+export const wrongKey = (table: Table, key: Column, value: string, sql: string): ShardKeyError => {
+  const isText = key.affinity === 'text';
+  const wanted = isText
+    ? 'text; D1 would store a number as 1.0 or 1, depending on how it is bound'
+    : 'an integer that JavaScript holds exactly, or its text';
+  return new ShardKeyError(`The shard key ${table.name}.${key.name} is ${value}, but has to be ${wanted}.`, {
+    tables: [table.name],
+    sql,
+    remedy: isText ? 'Write String(value).' : 'Write a whole number.',
+  });
+};
+
 /** The range is nothing but the column's name, bare or behind one of the qualifiers: `id`, `excluded.id`. */
 export function isColumnNamed(
   tokens: readonly Token[],

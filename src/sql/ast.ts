@@ -101,6 +101,8 @@ export interface Assignment {
 
 export interface Insert {
   readonly kind: 'insert';
+  /** The token of INSERT or REPLACE, behind WITH. */
+  readonly verb: number;
   readonly ctes: readonly Cte[];
   readonly recursive: boolean;
   /** REPLACE, or INSERT OR <action>. */
@@ -121,12 +123,16 @@ export interface Insert {
 /** An UPDATE or a DELETE. */
 export interface Modification {
   readonly kind: 'update' | 'delete';
+  /** The token of UPDATE or DELETE, behind WITH. */
+  readonly verb: number;
   readonly ctes: readonly Cte[];
   readonly recursive: boolean;
   readonly conflictAction: string | undefined;
   readonly target: Source;
   readonly set: readonly Assignment[];
   readonly from: readonly Source[];
+  /** What stands behind FROM. */
+  readonly fromRange: Range | undefined;
   readonly opaqueFrom: boolean;
   readonly groupConditions: readonly Range[];
   readonly where: Range | undefined;

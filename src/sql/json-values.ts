@@ -14,6 +14,29 @@ export const jsonOf = (column: string): string =>
 export const valueAt = (path: string): string =>
   `case json_type(value, '${path}') when 'array' then unhex(value->>'${path}[0]') else value->>'${path}' end`;
 
+/** D1 takes at most 32 arguments to a function: a row of more values is an array of arrays. */
+const VALUES_PER_ARRAY = 30;
+
+/** Columns as one JSON array, whose elements {@link rowPath} finds. */
+export function jsonRow(columns: readonly string[]): string {
+  const arrays: string[] = [];
+  for (let i = 0; i < columns.length; i += VALUES_PER_ARRAY) {
+    arrays.push(
+      `json_array(${columns
+        .slice(i, i + VALUES_PER_ARRAY)
+        .map(jsonOf)
+        .join(', ')})`,
+    );
+  }
+  return columns.length <= VALUES_PER_ARRAY ? (arrays[0] ?? 'json_array()') : `json_array(${arrays.join(', ')})`;
+}
+
+/** Where in a {@link jsonRow} of `count` columns that of number `at` stands; `before` leads to the row. */
+export const rowPath = (before: string, at: number, count: number): string =>
+  count <= VALUES_PER_ARRAY
+    ? `${before}[${at}]`
+    : `${before}[${Math.floor(at / VALUES_PER_ARRAY)}][${at % VALUES_PER_ARRAY}]`;
+
 /** The rows of `json_each(?)` over {@link jsonText}. */
 export const LISTED_VALUE = `case type when 'array' then unhex(value->>0) else value end`;
 

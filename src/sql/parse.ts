@@ -81,6 +81,7 @@ function parseTarget(reader: Reader): Source {
 }
 
 function parseInsert(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Insert {
+  const verb = reader.at;
   const replace = reader.sees('replace');
   reader.at++;
   const conflictAction = replace ? 'replace' : reader.take('or') ? reader.name().toLowerCase() : undefined;
@@ -105,6 +106,7 @@ function parseInsert(reader: Reader, start: number, ctes: Cte[], recursive: bool
   while (reader.take('on', 'conflict')) onConflict.push(parseOnConflict(reader));
   return {
     kind: 'insert',
+    verb,
     ctes,
     recursive,
     conflictAction,
@@ -155,7 +157,7 @@ const endOfWriteClause = (r: Reader): boolean =>
   r.sees('where') || r.sees('returning') || r.sees('order', 'by') || r.sees('limit') || isOp(r.peek(), ';');
 
 function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Modification {
-  reader.at++;
+  const verb = reader.at++;
   const conflictAction = reader.take('or') ? reader.name().toLowerCase() : undefined;
   const target = parseTarget(reader);
   if (!reader.take('set')) reader.fail('SET');
@@ -163,16 +165,20 @@ function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: bool
     reader,
     reader.until((r) => r.sees('from') || endOfWriteClause(r)),
   );
-  const sources = reader.take('from') ? parseFrom(reader) : NO_SOURCES;
-  return { kind: 'update', ctes, recursive, conflictAction, target, set, ...sources, ...parseWriteEnd(reader, start) };
+  const hasFrom = reader.take('from');
+  const fromAt = reader.at;
+  const sources = hasFrom ? parseFrom(reader) : NO_SOURCES;
+  const fromRange = hasFrom ? { from: fromAt, to: reader.at } : undefined;
+  const head = { kind: 'update', verb, ctes, recursive, conflictAction, target, set, fromRange } as const;
+  return { ...head, ...sources, ...parseWriteEnd(reader, start) };
 }
 
 function parseDelete(reader: Reader, start: number, ctes: Cte[], recursive: boolean): Modification {
-  reader.at++;
+  const verb = reader.at++;
   if (!reader.take('from')) reader.fail('FROM');
   const target = parseTarget(reader);
-  const none = { conflictAction: undefined, set: [], ...NO_SOURCES };
-  return { kind: 'delete', ctes, recursive, target, ...none, ...parseWriteEnd(reader, start) };
+  const none = { conflictAction: undefined, set: [], fromRange: undefined, ...NO_SOURCES };
+  return { kind: 'delete', verb, ctes, recursive, target, ...none, ...parseWriteEnd(reader, start) };
 }
 
 function parseWriteEnd(reader: Reader, start: number) {

@@ -51,6 +51,9 @@ export const readsElsewhere = (plan: InsertPlan | WritePlan, sql: string): Unsup
     {
       tables: plan.tables,
       sql,
-      remedy: 'Read the values first, then write them; or confine all tables to one shard key.',
+      remedy:
+        plan.kind === 'insert'
+          ? 'Leave the subquery out of ON CONFLICT and RETURNING: read what it gives, and bind it.'
+          : plan.remedy,
     },
   );

@@ -1,3 +1,4 @@
+import { sameName } from '../layout/table';
 import type { Modification, Parsed, Range } from '../sql/ast';
 import { selectsIn } from '../sql/functions';
 import { jsonRow } from '../sql/json-values';
@@ -75,7 +76,9 @@ function writeFind(parsed: Parsed, statement: Modification, target: TableRef, va
   const keyText = (name: string) => (placement.kind === 'sharded' ? `cast(${name} as text)` : 'null');
   const key = placement.kind === 'sharded' ? column(placement.key.name) : 'null';
   const writeFrom = () => {
-    writer.text(` from ${quoteName(table.name)} as ${quoteName(target.alias)}`);
+    // A CTE may have the table's name, and a write never means it.
+    const schema = ctes.some((cte) => sameName(cte.name, table.name)) ? 'main.' : '';
+    writer.text(` from ${schema}${quoteName(table.name)} as ${quoteName(target.alias)}`);
     // As SQLite reads it: what stands in FROM is joined first.
     if (fromRange && from.length > 1) writer.text(', (').copy(fromRange).text('\n)');
     else if (fromRange) writer.text(', ').copy(fromRange);

@@ -35,7 +35,7 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
     const { returningRange, kind } = statement;
     const twoPhase = returningRange && unstableIn(parsed.tokens, returningRange) ? undefined : found(kind === 'update');
     if (!twoPhase) checkReplicatedWrite(parsed, statement.range, table, base.reaches.length > 0);
-    return { ...base, kind, table, target: undefined, local: false, twoPhase, keyUpdates: [] };
+    return { ...base, kind, table, target: undefined, local: false, twoPhase, remedy: '', keyUpdates: [] };
   }
   checkConflictAction(parsed, statement, binder.layout, table);
   const rowid = namesRowid(parsed.tokens, binder.refs);
@@ -50,6 +50,7 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
     table,
     target: reachOf(target),
     local: isLocal && !statement.limitClause && !rowid,
+    remedy: remedyFor(statement, table, rowid, returningRefs.every(isOwn)),
     twoPhase: rowid
       ? undefined
       : setIsLocal && returningRefs.every(isOwn)
@@ -57,6 +58,17 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
         : found(!setIsLocal),
     keyUpdates: table.placement.kind === 'sharded' ? keyUpdatesOf(parsed, statement, table, table.placement.key) : [],
   };
+}
+
+/** Where the rows cannot be found first. */
+function remedyFor({ set }: Modification, table: Table, rowid: boolean, returnsOwn: boolean): string {
+  if (rowid) return "Name the table's primary key instead of rowid.";
+  if (table.primaryKey.length === 0)
+    return 'Give the table a primary key: rows without one cannot be found first and written then.';
+  if (!returnsOwn) return 'Leave the subquery out of RETURNING: read what it gives before or after the write.';
+  if (set.some(({ columns }) => columns.length > 1))
+    return 'Give each column a subquery of its own: set a = (select ...), b = (select ...).';
+  return 'Read the values first, then write them; or confine all tables to one shard key.';
 }
 
 interface BoundWrite {

@@ -169,6 +169,8 @@ export interface WritePlan extends PlanBase {
   readonly local: boolean;
   /** Otherwise: find the rows first, and what is set where that reads others, then write them by primary key. */
   readonly twoPhase: TwoPhaseStep | undefined;
+  /** What to write instead, where there is no such step. */
+  readonly remedy: string;
   /** Values given to the shard key: they may only be the one it has. */
   readonly keyUpdates: readonly (ValueRef | 'unknown')[];
 }

@@ -2,9 +2,12 @@ import type { OrderTerm, Select } from './ast';
 import { type Reader, splitCommas } from './reader';
 import { isOp, isWord } from './tokens';
 
+/** What may follow a SELECT; of one that is inserted, also ON CONFLICT. */
+const endOfSelect = (r: Reader): boolean => r.sees('returning') || r.sees('on', 'conflict') || isOp(r.peek(), ';');
+
 export function parseOrderBy(reader: Reader): OrderTerm[] {
   if (!reader.take('order', 'by')) return [];
-  const range = reader.until((r) => r.sees('limit') || r.sees('returning') || isOp(r.peek(), ';'));
+  const range = reader.until((r) => r.sees('limit') || endOfSelect(r));
   return splitCommas(reader.tokens, range).map((term): OrderTerm => {
     const { tokens } = reader;
     let to = term.to;
@@ -28,7 +31,7 @@ export function parseOrderBy(reader: Reader): OrderTerm[] {
 export function parseLimit(reader: Reader): Pick<Select, 'limit' | 'offset' | 'limitClause'> {
   const from = reader.at;
   if (!reader.take('limit')) return { limit: undefined, offset: undefined, limitClause: undefined };
-  const stop = (r: Reader) => r.sees('offset') || isOp(r.peek(), ',') || isOp(r.peek(), ';') || r.sees('returning');
+  const stop = (r: Reader) => r.sees('offset') || isOp(r.peek(), ',') || endOfSelect(r);
   const first = reader.until(stop);
   if (reader.takeOp(',')) {
     const limit = reader.until(stop);

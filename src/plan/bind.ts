@@ -15,6 +15,8 @@ import { type BoundCore, type BoundSelect, type BoundSource, resolve, type Scope
 
 /** A statement that mentions CTEs which mention CTEs ... could grow without bound. */
 const MAX_REFS = 500;
+/** The same, of SELECTs: those that name no table. */
+const MAX_SELECTS = 2000;
 
 /** CTEs by folded name, each with those that its body sees: all of its WITH, also itself and later ones. */
 export type CteScope = ReadonlyMap<string, { readonly cte: Cte; readonly ctes: CteScope }>;
@@ -94,6 +96,11 @@ export class Binder {
   /** Binds one SELECT of a compound, or the parts of a write that are like one. The target of a write is never a CTE. */
   core(core: Core, parent: Scope | undefined, ctes: CteScope, target?: Source): BoundCore {
     const level = ++this.#levels;
+    if (level > MAX_SELECTS) {
+      throw new UnsupportedStatementError(`The statement holds more than ${MAX_SELECTS} SELECTs, its CTEs repeated.`, {
+        sql: this.parsed.sql,
+      });
+    }
     const sources: BoundSource[] = [];
     const aliases = new Set(core.columns.flatMap(({ alias }) => (alias === undefined ? [] : [foldName(alias)])));
     const bound: BoundCore = {

@@ -53,7 +53,11 @@ function planMentions(mentions: readonly Mention[], parsed: Parsed, binder: Bind
     head: copy({ from: 0, to: withWords }),
     body: copy({ from: withWords, to: statement.range.to }),
     hasWith: withWords > 0,
-    renamed: skip.some(isNamed) || [...replace.keys()].some((at) => isNamed({ from: at, to: at + 1 })),
+    // Of a list that is one value now, the text is another as well.
+    renamed:
+      skip.some(isNamed) ||
+      [...replace.keys()].some((at) => isNamed({ from: at, to: at + 1 })) ||
+      (compact && columns.some(({ alias, star }) => !alias && star === undefined)),
   };
 }
 

@@ -136,5 +136,7 @@ function namesOf(parsed: Parsed, { cores, columns: outputs }: BoundSelect): stri
 /** As SQLite names a result column: a column by its name, anything else by its text. */
 function columnName({ sql, tokens }: Parsed, expr: Range): string {
   const [first, last] = [tokens[expr.from] as Token, tokens[expr.to - 1] as Token];
-  return columnEnd(tokens, expr) === expr.to ? last.value : sql.slice(first.start, last.end);
+  if (columnEnd(tokens, expr) === expr.to) return last.value;
+  // Up to the next token: a comment between belongs to the name.
+  return sql.slice(first.start, tokens[expr.to]?.start).replace(/[ \t-\r]+$/, '');
 }

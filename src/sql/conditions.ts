@@ -1,5 +1,6 @@
 import type { Range } from './ast';
 import { beginsSelect } from './parse-select';
+import { splitCommas } from './reader';
 import { isOp, isWord, type Token } from './tokens';
 
 /** A value that a statement compares with: known now, or when the statement is bound. */
@@ -78,23 +79,27 @@ export function readLeaf(tokens: readonly Token[], whole: Range): Leaf | undefin
   ) {
     return { kind: 'false' };
   }
-  const leftEnd = columnEnd(tokens, range);
-  if (leftEnd !== undefined) {
-    const left = { from, to: leftEnd };
-    const op = tokens[leftEnd];
-    if (isOp(op, '=') || isOp(op, '==')) {
-      const right = { from: leftEnd + 1, to };
-      const value = readValue(tokens, right);
-      if (value) return { kind: 'equal', column: left, value };
-      return columnEnd(tokens, right) === to ? { kind: 'columns', left, right } : undefined;
-    }
-    return isWord(op, 'in') ? readIn(tokens, left, { from: leftEnd + 1, to }) : undefined;
+  const at = operatorAt(tokens, range);
+  if (at === undefined) return undefined;
+  const left = unwrap(tokens, { from, to: at });
+  const isColumn = (side: Range) => columnEnd(tokens, side) === side.to;
+  if (isWord(tokens[at], 'in')) return isColumn(left) ? readIn(tokens, left, { from: at + 1, to }) : undefined;
+  const right = unwrap(tokens, { from: at + 1, to });
+  const [column, other] = isColumn(left) ? [left, right] : [right, left];
+  if (!isColumn(column)) return undefined;
+  const value = readValue(tokens, other);
+  if (value) return { kind: 'equal', column, value };
+  return isColumn(other) ? { kind: 'columns', left: column, right: other } : undefined;
+}
+
+/** The first `=` or IN outside parentheses. Another operator beside it makes one of its sides neither a column nor a value. */
+function operatorAt(tokens: readonly Token[], { from, to }: Range): number | undefined {
+  for (let i = from; i < to; i++) {
+    const token = tokens[i] as Token;
+    if (isOp(token, '=') || isOp(token, '==') || isWord(token, 'in')) return i;
+    if (isOp(token, '(')) i = token.match;
   }
-  const equals = tokens.findIndex((token, i) => i > from && i < to && (isOp(token, '=') || isOp(token, '==')));
-  if (equals < 0) return undefined;
-  const value = readValue(tokens, { from, to: equals });
-  const right = { from: equals + 1, to };
-  return value && columnEnd(tokens, right) === to ? { kind: 'equal', column: right, value } : undefined;
+  return undefined;
 }
 
 function readIn(tokens: readonly Token[], column: Range, list: Range): Leaf | undefined {
@@ -105,13 +110,10 @@ function readIn(tokens: readonly Token[], column: Range, list: Range): Leaf | un
     return json ? { kind: 'in', column, values: [json] } : { kind: 'in-select', column, select: inside };
   }
   const values: ValueRef[] = [];
-  for (let i = inside.from; i < inside.to; i++) {
-    let end = i;
-    while (end < inside.to && !isOp(tokens[end], ',')) end++;
-    const value = readValue(tokens, { from: i, to: end });
+  for (const item of splitCommas(tokens, inside)) {
+    const value = readValue(tokens, item);
     if (!value) return undefined;
     values.push(value);
-    i = end;
   }
   return { kind: 'in', column, values };
 }
@@ -124,8 +126,9 @@ function readJsonList(tokens: readonly Token[], { from, to }: Range): ValueRef |
   return isOp(tokens[from + 4], '(') && param?.kind === 'param' ? { kind: 'json', index: param.param } : undefined;
 }
 
-/** A bound value or a literal that fills the range. */
-export function readValue(tokens: readonly Token[], { from, to }: Range): ValueRef | undefined {
+/** A bound value or a literal that fills the range, also in parentheses. */
+export function readValue(tokens: readonly Token[], range: Range): ValueRef | undefined {
+  const { from, to } = unwrap(tokens, range);
   const first = tokens[from];
   if (!first) return undefined;
   const negative = isOp(first, '-');

@@ -87,7 +87,7 @@ function parseCore(reader: Reader): Core {
   const distinct = reader.take('distinct');
   if (!distinct) reader.take('all');
   const columns = parseResultColumns(
-    reader.tokens,
+    reader,
     reader.until((r) => isFromWord(r) || endOfClause(r)),
   );
   const columnsEnd = reader.at;
@@ -101,7 +101,7 @@ function parseCore(reader: Reader): Core {
 }
 
 /** FROM, but not the one of `IS [NOT] DISTINCT FROM`. */
-const isFromWord = (r: Reader): boolean => {
+export const isFromWord = (r: Reader): boolean => {
   if (!r.sees('from')) return false;
   const before = r.tokens[r.at - 1];
   const earlier = r.tokens[r.at - 2];
@@ -125,8 +125,10 @@ const endOfClause = (r: Reader): boolean =>
   r.sees('returning') ||
   isWindowClause(r);
 
-export function parseResultColumns(tokens: readonly Token[], range: Range): ResultColumn[] {
+export function parseResultColumns(reader: Reader, range: Range): ResultColumn[] {
+  const { tokens } = reader;
   return splitCommas(tokens, range).map((item): ResultColumn => {
+    if (item.from === item.to) reader.fail('a column');
     const last = tokens[item.to - 1];
     const before = tokens[item.to - 2];
     if (isOp(last, '*') && (item.to - item.from === 1 || isOp(before, '.'))) {

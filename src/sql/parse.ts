@@ -1,8 +1,9 @@
-import { UnsupportedStatementError } from '../errors';
+import { SqlSyntaxError, UnsupportedStatementError } from '../errors';
 import type { Assignment, Cte, Insert, Modification, OnConflict, Other, Parsed, Range, Source, Statement } from './ast';
 import { parseOrderBy } from './parse-order';
 import {
   beginsSelect,
+  isFromWord,
   NO_SOURCES,
   parseAlias,
   parseFrom,
@@ -13,7 +14,7 @@ import {
   parseWith,
 } from './parse-select';
 import { Reader, splitCommas } from './reader';
-import { isOp, isWord, type Token, tokenize } from './tokens';
+import { isName, isOp, isWord, type Token, tokenize } from './tokens';
 
 const DDL = new Set(['create', 'drop', 'alter', 'reindex', 'analyze']);
 const TRANSACTION = new Set(['begin', 'commit', 'end', 'rollback', 'savepoint', 'release']);
@@ -25,8 +26,18 @@ const TRANSACTION = new Set(['begin', 'commit', 'end', 'rollback', 'savepoint', 
  */
 export function parse(sql: string): Parsed {
   const tokens = tokenize(sql);
+  checkDots(sql, tokens);
   const paramCount = tokens.reduce((most, token) => Math.max(most, token.param + 1), 0);
   return { sql, tokens, statement: parseStatement(sql, tokens), paramCount };
+}
+
+/** A dot stands between names, or before a star. */
+function checkDots(sql: string, tokens: readonly Token[]): void {
+  const lone = tokens.find((token, i) => {
+    const next = tokens[i + 1];
+    return isOp(token, '.') && !(isName(tokens[i - 1]) && (isName(next) || isOp(next, '*')));
+  });
+  if (lone) throw new SqlSyntaxError(`A dot without a name: ${sql.slice(lone.start, lone.start + 60)}`, { sql });
 }
 
 function parseStatement(sql: string, tokens: readonly Token[]): Statement {
@@ -34,18 +45,35 @@ function parseStatement(sql: string, tokens: readonly Token[]): Statement {
   while (to > 0 && isOp(tokens[to - 1], ';')) to--;
   const reader = new Reader(sql, tokens, { from: 0, to });
   const other = parseOther(reader);
+  // D1 would run them all, wherever the first one goes.
+  if (other && holdsSeveral(reader)) throw several(sql);
   if (other) return other;
   const statement = parseRows(reader);
   if (!reader.done) {
-    if (isOp(reader.peek(), ';')) {
-      throw new UnsupportedStatementError('One text holds several statements.', {
-        sql,
-        remedy: 'Prepare each by itself, or run them as a batch.',
-      });
-    }
+    if (isOp(reader.peek(), ';')) throw several(sql);
     reader.fail('the end of the statement');
   }
   return statement;
+}
+
+const several = (sql: string): UnsupportedStatementError =>
+  new UnsupportedStatementError('One text holds several statements.', {
+    sql,
+    remedy: 'Prepare each by itself, or run them as a batch.',
+  });
+
+/** Does a statement end before the text does? Those of a trigger's body do not count: it ends at an END that is no CASE's. */
+function holdsSeveral({ tokens, range }: Reader): boolean {
+  const isTrigger = isWord(tokens[0], 'create') && [1, 2].some((at) => isWord(tokens[at], 'trigger'));
+  let cases = 0;
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    if (isOp(token, '(')) i = token.match;
+    else if (isWord(token, 'case')) cases++;
+    else if (isOp(token, ';') && !isTrigger) return true;
+    else if (isWord(token, 'end') && isTrigger && cases-- === 0) return i + 1 < range.to;
+  }
+  return false;
 }
 
 function parseOther(reader: Reader): Other | undefined {
@@ -150,7 +178,7 @@ function parseReturning(reader: Reader): Pick<Insert, 'returning' | 'returningRa
   const from = reader.at;
   if (!reader.take('returning')) return { returning: undefined, returningRange: undefined };
   const list = reader.until((r) => r.sees('order', 'by') || r.sees('limit') || isOp(r.peek(), ';'));
-  return { returning: parseResultColumns(reader.tokens, list), returningRange: { from, to: reader.at } };
+  return { returning: parseResultColumns(reader, list), returningRange: { from, to: reader.at } };
 }
 
 const endOfWriteClause = (r: Reader): boolean =>
@@ -163,7 +191,7 @@ function parseUpdate(reader: Reader, start: number, ctes: Cte[], recursive: bool
   if (!reader.take('set')) reader.fail('SET');
   const set = parseAssignments(
     reader,
-    reader.until((r) => r.sees('from') || endOfWriteClause(r)),
+    reader.until((r) => isFromWord(r) || endOfWriteClause(r)),
   );
   const hasFrom = reader.take('from');
   const fromAt = reader.at;

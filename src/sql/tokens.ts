@@ -10,7 +10,7 @@ export interface Token {
   readonly kind: TokenKind;
   /** The source text between `start` and `end`. */
   readonly text: string;
-  /** Words in lower case, names and strings without their quotes, everything else as written. */
+  /** Words in lower case (ASCII only, as in SQLite), names and strings without their quotes, everything else as written. */
   readonly value: string;
   readonly start: number;
   readonly end: number;
@@ -25,12 +25,14 @@ const SPACE = /[ \t\n\r\f]/;
 const WORD_START = /[A-Za-z_\u0080-\uffff]/;
 const WORD = /[A-Za-z0-9_$\u0080-\uffff]*/y;
 const NUMBER = /0[xX][0-9a-fA-F]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?/y;
+/** Deeper than any statement that D1 runs (its expressions end at 100), and shallow enough to be read recursively. */
+const MAX_DEPTH = 300;
 const OPERATORS = ['->>', '->', '||', '<<', '>>', '<=', '>=', '<>', '!=', '=='];
 
 /**
  * Splits one SQL text into tokens, leaving out white space and comments.
  *
- * @throws SqlSyntaxError for an unclosed quote or parenthesis, or a character that SQL does not know.
+ * @throws SqlSyntaxError for an unclosed quote or parenthesis, a character that SQL does not know, or too deep a nesting.
  */
 export function tokenize(sql: string): Token[] {
   const tokens: Token[] = [];
@@ -63,9 +65,14 @@ export function tokenize(sql: string): Token[] {
     }
   };
 
+  at = sql.indexOf('\0');
+  // SQLite ends there, also in the midst of a comment: what comes after would be read here and not there.
+  if (at >= 0) fail('A NUL character');
+  at = 0;
   while (at < sql.length) {
     const c = sql[at] as string;
-    if (SPACE.test(c)) at++;
+    // SQLite passes over a byte order mark wherever a token could begin.
+    if (SPACE.test(c) || c === '\ufeff') at++;
     else if (c === '-' && sql[at + 1] === '-') {
       const end = sql.indexOf('\n', at);
       at = end < 0 ? sql.length : end + 1;
@@ -86,7 +93,7 @@ export function tokenize(sql: string): Token[] {
       push('blob', end, value);
     } else if (WORD_START.test(c)) {
       const end = pattern(WORD, at);
-      push('word', end, sql.slice(at, end).toLowerCase());
+      push('word', end, foldName(sql.slice(at, end)));
     } else if (/\d/.test(c) || (c === '.' && /\d/.test(sql[at + 1] ?? ''))) {
       const end = pattern(NUMBER, at);
       if (WORD_START.test(sql[end] ?? ' ')) fail('A number runs into a name');
@@ -101,6 +108,8 @@ export function tokenize(sql: string): Token[] {
     } else if (c === ':' || c === '@' || c === '$') {
       const end = pattern(WORD, at + 1);
       if (end === at + 1) fail(`An unexpected ${c}`);
+      // As in Tcl: `$a(b)` and `:a::b` are one name to SQLite.
+      if (sql[end] === '(' || sql.startsWith('::', end)) fail('A parameter runs on');
       const name = sql.slice(at, end);
       const index = named.get(name) ?? params;
       named.set(name, index);
@@ -109,7 +118,7 @@ export function tokenize(sql: string): Token[] {
     } else {
       const op = OPERATORS.find((candidate) => sql.startsWith(candidate, at)) ?? c;
       if (op.length === 1 && !'()+-*/%|&<>=~,;.'.includes(op)) fail(`An unexpected ${op}`);
-      if (op === '(') open.push(tokens.length);
+      if (op === '(' && open.push(tokens.length) > MAX_DEPTH) fail(`More than ${MAX_DEPTH} parentheses in one another`);
       if (op === ')') {
         const partner = open.pop();
         if (partner === undefined) return fail('A ) without its (');

@@ -370,7 +370,9 @@ describe.each([2, 5])('writes on %i shards that read what is elsewhere', (count)
       'insert into orders (id, status) select case when length(id) > 1 then 6000 + row_number() over () end, name from users';
     const { results, meta } = await pair.run(all);
     const users = await pair.run('select id as user_ref, name as status from users order by id');
-    expect(results.map(({ user_ref, status }) => ({ user_ref, status }))).toEqual(users.results);
+    expect((results as Record<string, unknown>[]).map(({ user_ref, status }) => ({ user_ref, status }))).toEqual(
+      users.results,
+    );
     expect(meta.changes).toBe(users.results.length);
     await pair.run(some);
     const ids = await pair.run('select count(*) as n, count(distinct id) as d, count(id) as i from orders');

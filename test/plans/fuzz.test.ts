@@ -46,7 +46,9 @@ const golden: readonly Statement[] = Object.values(
   .filter(({ sql }) => isText(sql))
   .filter(
     ({ sql }) =>
-      !/random|current_|now|changes|last_insert|^(create|drop|alter|pragma|explain|analyze|reindex|begin)/i.test(sql),
+      !/sqlite_|random|current_|now|changes|last_insert|^(create|drop|alter|pragma|explain|analyze|reindex|begin)/i.test(
+        sql,
+      ),
   );
 
 let db: ReturnType<typeof open>;
@@ -166,6 +168,25 @@ describe('any text', () => {
 const allOf = async (database: D1Database, { sql, params }: Statement): Promise<D1Result> =>
   (params.length > 0 ? database.prepare(sql).bind(...params) : database.prepare(sql)).all();
 
+/** Different each time, or on each database; and what may recurse without end, also on one. */
+const UNCOMPARABLE =
+  /recursive|with.*union|sqlite_|random|current_|now|changes|last_insert|vacuum|pragma|attach|create|drop|alter/is;
+
+/**
+ * Open where the order is: which rows a LIMIT takes, which row a subquery that is one value, and from which row the columns come
+ * that stand beside an aggregate.
+ */
+const OPEN = /\blimit\b|group by|(count|sum|total|avg|min|max) \(|= \( select/i;
+
+/** Without comments, and with one space for any. */
+const bare = (sql: string): string =>
+  sql
+    .replace(/\/\*.*?\*\/|--[^\n]*/gs, ' ')
+    .replace(/\s+/g, ' ')
+    .replace(/ ?\( ?/g, ' ( ');
+
+const isWrite = ({ sql }: Statement): boolean => /\b(insert|update|delete|replace)\b/i.test(sql);
+
 type Outcome = { readonly result: D1Result } | { readonly error: unknown };
 
 const outcomeOf = (database: D1Database, statement: Statement): Promise<Outcome> =>
@@ -174,6 +195,9 @@ const outcomeOf = (database: D1Database, statement: Statement): Promise<Outcome>
     (error: unknown) => ({ error }),
   );
 
+/** Without the number that a sequence gave to a row: it is another than one database would count. */
+const unnumbered = (row: string): string => row.replace(/^(insert into (?:orders|numbers) values \()\d{2,3},/, '$1#,');
+
 /** Which shards it goes to, or why not. */
 const routeOf = ({ sql, params }: Statement): Promise<unknown> =>
   db.$explain({ sql, params: [...params] }).then(
@@ -181,8 +205,15 @@ const routeOf = ({ sql, params }: Statement): Promise<unknown> =>
     (error: ShardedDrizzleError) => error.code ?? String(error),
   );
 
-/** Rows as texts, sorted: SQL promises an order only where one is asked for. */
-const shown = ({ results }: D1Result): string[] => results.map((row) => JSON.stringify(row)).sort();
+/**
+ * Rows as texts, sorted: SQL promises an order only where one is asked for. A comment behind the last column is part of its
+ * name in SQLite, and is lost where hidden columns follow.
+ */
+const shown = ({ results }: D1Result): string[] => {
+  const nameOf = (name: string) => name.replace(/\/\*.*?\*\/|--.*/gs, '').trim();
+  const entries = (row: unknown) => Object.entries(row as object).map(([name, value]) => [nameOf(name), value]);
+  return results.map((row) => JSON.stringify(entries(row))).sort();
+};
 
 describe('a changed statement on two shards', () => {
   let before: readonly (readonly [D1Database, readonly string[]])[];
@@ -196,46 +227,55 @@ describe('a changed statement on two shards', () => {
     await restore();
   });
 
+  /** What differs between the two sides, if anything. */
+  async function differing(statement: Statement, expected: D1Result, got: D1Result): Promise<string | undefined> {
+    const { sql } = statement;
+    const say = (what: string, left: unknown, right: unknown) =>
+      `${what} of ${JSON.stringify(statement)}:\n  one D1 ${JSON.stringify(left)}\n  shards ${JSON.stringify(right)}`;
+    const differs = (left: unknown, right: unknown) => JSON.stringify(left) !== JSON.stringify(right);
+    const isOpen = OPEN.test(bare(sql));
+    const [left, right] = [expected, got].map(isOpen ? ({ results }) => [String(results.length)] : shown);
+    if (differs(left, right)) return say('rows', left, right);
+    if (!isWrite(statement)) return undefined;
+    if (expected.meta.changes !== got.meta.changes) return say('changes', expected.meta.changes, got.meta.changes);
+    if (isOpen) return undefined;
+    const whole = await contents(plain);
+    const each = (await Promise.all(Object.values(databases).map(contents))).flat();
+    const once = (rows: readonly string[]) => [...new Set(rows.map(unnumbered))].sort();
+    if (differs(once(whole), once(each))) {
+      const less = (a: readonly string[], b: readonly string[]) => a.filter((row) => !b.includes(row));
+      return say('contents', less(once(whole), once(each)), less(once(each), once(whole)));
+    }
+    // What is not whole on every shard is there once.
+    const own = (rows: readonly string[]) => rows.filter((row) => !row.includes('into countries')).length;
+    return differs(own(whole), own(each)) ? say('rows', own(whole), own(each)) : undefined;
+  }
+
   it('gives what one D1 gives, or is refused', async () => {
     const random = new Random(SEED + 1);
     const tally = { accepted: 0, refused: 0, invalid: 0, writes: 0 };
-    let isTouched = false;
-    while (tally.accepted + tally.refused < 500 * FACTOR) {
+    const wrong: string[] = [];
+    while (tally.accepted + tally.refused < 300 * FACTOR) {
       const statement = mutated(random, random.pick(golden), golden);
-      const label = `seed ${SEED}: ${JSON.stringify(statement)}`;
-      if (/random|current_|now'|vacuum|pragma|attach|create|drop|alter/i.test(statement.sql)) continue;
+      if (UNCOMPARABLE.test(statement.sql)) continue;
       const expected = await outcomeOf(plain, statement);
       if ('error' in expected) {
         tally.invalid++;
         continue;
       }
-      const { changes } = expected.result.meta;
       const got = await outcomeOf(sharded, statement);
-      const isWrite = /\b(insert|update|delete|replace)\b/i.test(statement.sql);
-      isTouched ||= isWrite;
-      if ('error' in got) {
-        if (!(got.error instanceof ShardedDrizzleError) || got.error.code === 'PARTIAL_WRITE')
-          throw new Error(`${label}: ${String(got.error)}`);
-        tally.refused++;
-      } else {
+      if ('result' in got) {
         tally.accepted++;
-        if (isWrite) tally.writes++;
-        const isOpen = /\blimit\b/i.test(statement.sql);
-        if (isOpen) expect(got.result.results.length, label).toBe(expected.result.results.length);
-        else expect(shown(got.result), label).toEqual(shown(expected.result));
-        if (isWrite) expect(got.result.meta.changes, label).toBe(changes);
-        if (isWrite && !isOpen) {
-          const each = await Promise.all(Object.values(databases).map(contents));
-          const once = (rows: readonly string[]) => [...new Set(rows)].sort();
-          expect(once(each.flat()), label).toEqual(once(await contents(plain)));
-          // What is not whole on every shard is there once.
-          const own = (rows: readonly string[]) => rows.filter((row) => !row.includes('into countries'));
-          expect(own(each.flat()).length, label).toBe(own(await contents(plain)).length);
-        }
-      }
-      if (isTouched && isWrite) await restore();
+        if (isWrite(statement)) tally.writes++;
+        const found = await differing(statement, expected.result, got.result);
+        if (found) wrong.push(found);
+      } else if (got.error instanceof ShardedDrizzleError && got.error.code !== 'PARTIAL_WRITE') {
+        tally.refused++;
+      } else wrong.push(`${String(got.error)} of ${JSON.stringify(statement)}`);
+      if (isWrite(statement)) await restore();
     }
     console.log(`changed statements: ${JSON.stringify(tally)}`);
+    expect(wrong, `seed ${SEED}`).toEqual([]);
     expect(tally.accepted).toBeGreaterThan(tally.refused);
     expect(tally.writes).toBeGreaterThan(20);
   });

@@ -10,7 +10,10 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 
 const { values: options } = parseArgs({
-  options: { seed: { type: 'string', default: String(randomInt(1, 2 ** 28)) }, factor: { type: 'string', default: '4' } },
+  options: {
+    seed: { type: 'string', default: String(randomInt(1, 2 ** 28)) },
+    factor: { type: 'string', default: '4' },
+  },
 });
 
 console.log(`VITE_DIFF_SEED=${options.seed} VITE_DIFF_FACTOR=${options.factor}`);

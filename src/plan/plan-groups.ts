@@ -10,6 +10,7 @@ import {
   isExtreme,
   isInJson,
   isOfValues,
+  isText,
   makesJson,
 } from './aggregates';
 import type { Binder } from './bind';
@@ -75,6 +76,8 @@ class GroupPlanner {
     const all = calls.flatMap((list) => list ?? []);
     if (calls.includes(undefined) || !all.every((call) => this.#isSendable(call))) return undefined;
     const isWhole = (call: AggregateCall) => outer.some(({ from, to }) => from === call.from && to === call.to);
+    // The rows of a subquery come in its order, by which texts are meant to be made.
+    if (all.some(isText) && this.core.sources.some(({ derived }) => derived)) return undefined;
     const partials = partialsOf(this.parsed.sql, this.#tokens, all, partName, isWhole);
     if (!partials || groups.length + partials.columns.length === 0) return undefined;
     const replaced = outer.map((range) => this.#replace(range, groups, partials.finals));

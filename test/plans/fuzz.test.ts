@@ -176,7 +176,7 @@ const UNCOMPARABLE =
  * Open where the order is: which rows a LIMIT takes, which row a subquery that is one value, and from which row the columns come
  * that stand beside an aggregate.
  */
-const OPEN = /\blimit\b|group by|(count|sum|total|avg|min|max) \(|= \( select/i;
+const OPEN = /\blimit\b|group by|(count|sum|total|avg|min|max|group_concat|string_agg|json_group_\w+) \(|= \( select/i;
 
 /** Without comments, and with one space for any. */
 const bare = (sql: string): string =>

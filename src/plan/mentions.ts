@@ -22,7 +22,7 @@ export interface Mention {
   /** Conditions on its columns alone. */
   readonly filters: readonly Range[];
   readonly links: readonly Link[];
-  /** The same where the other one is on every shard, and not all of its rows matter. */
+  /** The same where the other one is on every shard: the shards themselves can look there. */
   readonly lookups: readonly Lookup[];
   readonly top: Top | undefined;
 }
@@ -30,6 +30,7 @@ export interface Mention {
 export interface Lookup extends Link {
   /** Conditions on the other one alone. */
   readonly filters: readonly Range[];
+  readonly lookups: readonly Lookup[];
 }
 
 /** The mention makes the rows of a SELECT with this LIMIT, one or more of each of its own: only the first ones matter. */
@@ -58,7 +59,7 @@ export function mentionsOf(binder: Binder): Mention[] {
     const all = links.get(ref) ?? [];
     const lookups = all
       .filter(isLookup)
-      .map((link): Lookup => ({ ...link, filters: filtersOf(link.other, binder.tokens) }));
+      .map((link): Lookup => ({ ...link, filters: filtersOf(link.other, binder.tokens), lookups: [] }));
     return {
       table: ref.table,
       refs,

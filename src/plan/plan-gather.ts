@@ -96,6 +96,8 @@ const schemaQualifiers = (tokens: readonly Token[]): Range[] =>
 interface Group {
   readonly mentions: readonly Mention[];
   readonly links: Fetch['links'];
+  /** Of the only mention. */
+  readonly lookups: Fetch['lookups'];
 }
 
 /** Those that are fetched by themselves, and the others by table. */
@@ -108,8 +110,8 @@ function groupsOf(fetches: readonly Fetch[], mentions: readonly Mention[]): Grou
     shared.set(name, [...(shared.get(name) ?? []), mention]);
   }
   return [
-    ...groups.map(({ mention, links }) => ({ mentions: [mention], links })),
-    ...[...shared.values()].map((list) => ({ mentions: list, links: [] })),
+    ...groups.map(({ mention, links, lookups }) => ({ mentions: [mention], links, lookups })),
+    ...[...shared.values()].map((list) => ({ mentions: list, links: [], lookups: [] })),
   ];
 }
 
@@ -123,15 +125,19 @@ function writeTables(groups: readonly Group[], parsed: Parsed, binder: Binder): 
     return [...new Set(columns)];
   });
   const taken = new Set(binder.cteNames);
-  return groups.map(({ mentions, links }, i) => {
+  return groups.map(({ mentions, links, lookups }, i) => {
     const { table, top } = mentions[0] as Mention;
     const folded = foldName(table.name);
     const name = taken.has(folded) ? `__shard_${table.name}_${i}` : table.name;
     taken.add(folded);
     const columns = neededColumns(parsed.tokens, table);
+    const wanted = mentions.map(({ filters, lookups: own }) => ({
+      filters,
+      lookups: lookups.length > 0 ? lookups : own,
+    }));
     const cut =
       top && mentions.length === 1 && links.length === 0 ? { ...cutOf(parsed, top), terms: top.terms } : undefined;
-    const written = writeFetch(parsed, { table, columns, gives: gives[i] as Column[], cut }, mentions);
+    const written = writeFetch(parsed, { table, columns, gives: gives[i] as Column[], cut }, wanted);
     return {
       table,
       name,

@@ -1,16 +1,20 @@
 import { sameName } from '../layout/table';
 import { readLeaf } from '../sql/conditions';
 import type { Token } from '../sql/tokens';
-import type { Link, Mention } from './mentions';
+import type { Link, Lookup, Mention } from './mentions';
 import { reachOf } from './reach';
 
 /** A mention whose rows are fetched, after those that it is linked to. */
 export interface Fetch {
   readonly mention: Mention;
-  readonly links: readonly (Link & { readonly from: Fetch })[];
+  readonly links: readonly LinkFrom[];
+  /** What the shards themselves look up; instead of links, as it takes no fetch before. */
+  readonly lookups: readonly Lookup[];
   /** All rows of the table: one fetch serves all of its mentions. */
   readonly whole: boolean;
 }
+
+type LinkFrom = Link & { readonly from: Fetch };
 
 /**
  * Decides what is fetched first: the mention that is confined the most, then those that are linked to it, and so on. What
@@ -40,12 +44,18 @@ function inOrder(byScore: readonly { mention: Mention; score: number }[], whole:
       const from = confined.get(link.other);
       return from && !isImplied(mention, link) ? [{ ...link, from }] : [];
     });
-    const fetch = { mention, links, whole: links.length === 0 && isWhole(mention) };
+    const local = links.filter((link) => isLocal(mention, link)).map(lookupOf);
+    const fetch = {
+      mention,
+      links: local.length > 0 ? [] : links,
+      lookups: [...mention.lookups, ...local],
+      whole: links.length === 0 && isWhole(mention),
+    };
     placed.push(fetch);
     if (score > 0 || links.length > 0) for (const ref of mention.refs) confined.set(ref, fetch);
   }
   const all = byScore.flatMap(({ mention }) =>
-    whole.has(mention.table.name) ? [{ mention, links: [], whole: true }] : [],
+    whole.has(mention.table.name) ? [{ mention, links: [], lookups: [], whole: true }] : [],
   );
   return [...placed, ...all];
 }
@@ -61,6 +71,21 @@ const isImplied = (mention: Mention, { column }: Link): boolean => {
   const { placement } = mention.table;
   return placement.kind === 'sharded' && sameName(placement.key.name, column.name) && reachesKeys(mention);
 };
+
+/** Both are shard keys: the rows that are named are where the row is that names them, and conditions say which those are. */
+function isLocal({ table }: Mention, { column, otherColumn, from }: LinkFrom): boolean {
+  const [own, other] = [table.placement, from.mention.table.placement];
+  if (own.kind !== 'sharded' || other.kind !== 'sharded' || own.keyspace !== other.keyspace) return false;
+  const areKeys = own.key === column && other.key === otherColumn && column.collation === 'BINARY';
+  const isPlain = from.links.length === 0 && !from.mention.top;
+  return areKeys && isPlain && from.mention.filters.length + from.lookups.length > 0;
+}
+
+const lookupOf = ({ from, ...link }: LinkFrom): Lookup => ({
+  ...link,
+  filters: from.mention.filters,
+  lookups: from.lookups,
+});
 
 /** How much is known of its rows by itself. */
 function scoreOf(mention: Mention, tokens: readonly Token[]): number {

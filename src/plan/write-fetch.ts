@@ -4,7 +4,7 @@ import { columnsIn } from '../sql/functions';
 import { jsonOf } from '../sql/json-values';
 import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { quoteName } from '../sql/tokens';
-import type { Lookup, Mention } from './mentions';
+import type { Mention } from './mentions';
 import { type Term, writeOrderColumns } from './order';
 import type { GatherTop } from './plan';
 
@@ -21,6 +21,9 @@ export interface Fetched {
   readonly cut: (GatherTop & { readonly terms: readonly Term[] }) | undefined;
 }
 
+/** What says of a mention which rows of the table it needs. */
+export type Wanted = Pick<Mention, 'filters' | 'lookups'>;
+
 /**
  * Writes what fetches the rows of a table that some mentions of it need: those that meet the conditions of one of them.
  * Without the conditions, and whole, where these bind too many values.
@@ -28,7 +31,7 @@ export interface Fetched {
 export function writeFetch(
   parsed: Parsed,
   { table, columns, gives, cut }: Fetched,
-  mentions: readonly Mention[],
+  mentions: readonly Wanted[],
 ): { readonly template: Template; readonly filtered: boolean; readonly cut: boolean } {
   const { tokens } = parsed;
   // The fetch reads one table under its own name, so `p.title` becomes `"title"`.
@@ -44,19 +47,10 @@ export function writeFetch(
   };
   const all = { template: start([]).done(), filtered: false, cut: false };
   const writer = start(cut?.terms ?? []);
-  const conditions = (one: Mention) => {
-    const written: (() => void)[] = one.filters.map((range) => () => unqualified(writer, range));
-    for (const lookup of one.lookups) written.push(() => writeLookup(writer, lookup, unqualified));
-    for (const [j, write] of written.entries()) {
-      writer.text(j === 0 ? '(' : ' and (');
-      write();
-      writer.text(')');
-    }
-  };
   const filtered = mentions.every((one) => one.filters.length + one.lookups.length > 0);
   for (const [i, one] of (filtered ? mentions : []).entries()) {
     writer.text(i === 0 ? ' where (' : ' or (');
-    conditions(one);
+    writeConditions(writer, one, unqualified);
     writer.text(')');
   }
   if (cut) writeCut(writer, cut, unqualified);
@@ -65,24 +59,25 @@ export function writeFetch(
   return template.slots.length <= MAX_PARAMS - LINK_PARAMS ? { template, filtered, cut: cut !== undefined } : all;
 }
 
-/** `"country" in (select "code" from "countries" where ...)`: the other table is on the same shard. */
-function writeLookup(
-  writer: SqlWriter,
-  { column, other, otherColumn, filters }: Lookup,
-  unqualified: (writer: SqlWriter, range: Range) => SqlWriter,
-): void {
-  writer.text(
-    `${quoteName(column.name)} in (select ${quoteName(otherColumn.name)} from ${quoteName(other.table.name)}`,
-  );
-  for (const [i, range] of filters.entries())
-    unqualified(writer.text(i === 0 ? ' where (' : ' and ('), range).text(')');
-  writer.text(')');
+type CopyUnqualified = (writer: SqlWriter, range: Range) => SqlWriter;
+
+/** `(...) and ("country" in (select "code" from "countries" where ...))`: what is looked up is on the same shard. */
+function writeConditions(writer: SqlWriter, { filters, lookups }: Wanted, copy: CopyUnqualified): void {
+  let count = 0;
+  const next = () => writer.text(count++ === 0 ? '(' : ' and (');
+  for (const range of filters) copy(next(), range).text(')');
+  for (const { column, other, otherColumn, ...wanted } of lookups) {
+    const [from, to, table] = [column.name, otherColumn.name, other.table.name].map(quoteName);
+    next().text(`${from} in (select ${to} from ${table} where `);
+    writeConditions(writer, wanted, copy);
+    writer.text('))');
+  }
 }
 
 function writeCut(
   writer: SqlWriter,
   { terms, limit, offset }: NonNullable<Fetched['cut']>,
-  unqualified: (writer: SqlWriter, range: Range) => SqlWriter,
+  unqualified: CopyUnqualified,
 ): void {
   for (const [i, { expr, collation, descending, nulls }] of terms.entries()) {
     writer.text(i === 0 ? ' order by ' : ', ');

@@ -38,6 +38,15 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
     'select u.id, b.name, bb.name from people u join people b on b.id = u.boss join people bb on bb.id = b.boss where u.born < 10 order by 1',
     40,
   ],
+  // The rows of the same keys are looked up where they are.
+  [
+    "select u.id, l.post, p.title from people u join likes l on l.person = u.id join posts p on p.id = l.post where u.country = 'JP' order by 1, 2",
+    9 * 7,
+  ],
+  [
+    'select u.id, p.id from people u join likes l on l.person = u.id join likes m on m.person = u.id and m.post > l.post join posts p on p.id = m.post where u.born between 10 and 20 and l.post < 500 order by 1, 2',
+    11 * 9,
+  ],
   // Pages: the first rows of all shards, and no more of the others than these name.
   [
     'select u.id, u.name, (select count(*) from posts p where p.author = u.id) as n from people u order by u.born desc limit 5',

@@ -48,6 +48,10 @@ describe("scatter: 'explicit'", () => {
     expect((await db.update(posts).set({ body: 'y' }).where(eq(posts.userId, 'a'))).meta.changes).toBe(1);
     expect(await db.select().from(countries)).toEqual([{ code: 'FR' }]);
     expect((await db.update(countries).set({ code: 'DE' })).meta.changes).toBe(1);
+    // Who is followed is known once the row of the key is.
+    const followed = db.select({ name: users.name }).from(posts).innerJoin(users, eq(users.id, posts.body));
+    expect(await followed.where(eq(posts.userId, 'a'))).toEqual([]);
+    await expect(followed.where(eq(posts.body, 'a'))).rejects.toThrow();
     const [one] = await db.batch([db.select().from(users).where(eq(users.id, 'c'))]);
     expect(one).toHaveLength(1);
   });

@@ -4,11 +4,10 @@
  *
  *     npm run bench:adopt -- [--rows=1000000]
  */
-import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { bundle } from './bundle.ts';
+import { watchMemory } from './memory.ts';
 import { table } from './report.ts';
 
 const TABLES = 5;
@@ -63,35 +62,4 @@ async function post<T>(path: string, body: unknown): Promise<T> {
   const response = await worker.dispatchFetch(`http://bench${path}`, { method: 'POST', body: JSON.stringify(body) });
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   return (await response.json()) as T;
-}
-
-/** Resident memory of the processes that this one has started, on Linux; 0 elsewhere. */
-function watchMemory(): { stop(): { megabytes: number } } {
-  const first = residentBytes();
-  let most = first;
-  const timer = setInterval(() => {
-    most = Math.max(most, residentBytes());
-  }, 100);
-  return {
-    stop: () => {
-      clearInterval(timer);
-      return { megabytes: (most - first) / 1e6 };
-    },
-  };
-}
-
-function residentBytes(): number {
-  if (process.platform !== 'linux') return 0;
-  const pageSize = Number(execFileSync('getconf', ['PAGESIZE']).toString());
-  let bytes = 0;
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-      if (parent === process.pid) bytes += Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * pageSize;
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return bytes;
 }

@@ -2,6 +2,7 @@ import { and, asc, count, desc, eq, gt, inArray, max, relations, sum } from 'dri
 import { drizzle } from 'drizzle-orm/d1';
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { shardedDrizzle } from '../src/index';
+import { compareValues } from '../src/merge/compare';
 import { evenRanges, slotOf } from '../src/placement/slots';
 import { InterceptedD1 } from '../src/testing/intercepted-d1';
 
@@ -167,6 +168,7 @@ async function answer(
   if (path === '/indexes') return onAll(env, (d1) => d1.batch(INDEXES.map((statement) => d1.prepare(statement))));
   if (path === '/rows') return load(env, name, rows);
   if (path === '/names') return Object.keys(CASES);
+  if (path === '/stream') return stream(env);
   const found = CASES[name];
   if (!found) throw new Error(`No case is called ${name}.`);
   // What is asked once an isolate is not part of it.
@@ -178,6 +180,20 @@ async function answer(
   }
   for (let i = 0; i < times; i++) await found.run(databases[side]);
   return { fetched };
+}
+
+/** All cities, one by one, in the order of their names. */
+async function stream(env: Env): Promise<{ rows: number; sorted: boolean }> {
+  const db = open(env);
+  let rows = 0;
+  let before = '';
+  let sorted = true;
+  for await (const { name } of db.$stream(db.select().from(cities).orderBy(cities.name, cities.id))) {
+    sorted &&= compareValues(before, name, 'BINARY') <= 0;
+    before = name;
+    rows++;
+  }
+  return { rows, sorted };
 }
 
 const onAll = (env: Env, run: (d1: D1Database) => Promise<unknown>): Promise<unknown> =>

@@ -86,12 +86,16 @@ export function resolve(scope: Scope | undefined, path: readonly string[]): Boun
     const found = at.sources.flatMap(
       (source) => source.columns?.filter((column) => foldName(column.name) === name) ?? [],
     );
-    const shared = at.sources.some((source) => source.source.using.some((column) => foldName(column) === name));
-    if (found.length > 0) return found.length === 1 || shared ? found[0] : undefined;
+    if (found.length > 0) return found.length === 1 || isShared(at, name) ? found[0] : undefined;
     if (at.sources.some((source) => source.columns === undefined) || at.aliases.has(name)) return undefined;
   }
   return undefined;
 }
+
+/** USING makes one column of two, which has the value of the first; unless a row may lack it, in a right or full join. */
+const isShared = ({ sources }: Scope, name: string): boolean =>
+  sources.some(({ source }) => source.using.some((column) => foldName(column) === name)) &&
+  !sources.some(({ source }) => source.join === 'right' || source.join === 'full');
 
 /** The column that a range names, when it is nothing but a column reference. */
 export function resolveRange(scope: Scope, tokens: readonly Token[], range: Range): BoundColumn | undefined {

@@ -116,6 +116,10 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
   ["select count(*) from people u join people b on b.id = u.boss where u.country = 'CN'", 100],
   // What may not be cut or asked by values.
   [
+    'select id, (select count(*) from likes where person = id) as n from (select id from people where born < 5) full join (select author as id from posts where id < 9) using (id) order by 1',
+    ALL.people + ALL.posts,
+  ],
+  [
     'select u.country, count(*) from people u join posts p on p.author = u.id group by u.country order by 2 desc, 1 limit 3',
     ALL.people + ALL.posts,
   ],

@@ -9,7 +9,7 @@ import { Reader } from '../sql/reader';
 import { foldName } from '../sql/tokens';
 import { constrainClasses, uniteEqualKeys } from './confine';
 import { KeyClass } from './key-class';
-import { groupsByKey } from './locality';
+import { groupsByKey, windowsByKey } from './locality';
 import { liftColumns, outputsOf, tableColumns, unknownColumns } from './outputs';
 import { type BoundCore, type BoundSelect, type BoundSource, resolve, type Scope, type TableRef } from './scope';
 
@@ -224,7 +224,8 @@ export class Binder {
 /** Running the select on some keys only gives just its rows of those keys. */
 function isTransparent(select: Select, cores: readonly BoundCore[], key: KeyClass, { tokens }: Parsed): boolean {
   const [bound] = cores;
-  if (!bound || cores.length > 1 || select.limitClause || bound.windows || bound.hasRightJoin) return false;
+  if (!bound || cores.length > 1 || select.limitClause || bound.hasRightJoin) return false;
+  if (!windowsByKey(bound, select, key, tokens)) return false;
   if (bound.core.opaqueFrom || bound.core.values.length > 0) return false;
   return !bound.aggregate || groupsByKey(bound, key, tokens);
 }

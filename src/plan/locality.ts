@@ -1,3 +1,5 @@
+import type { Range, Select } from '../sql/ast';
+import { partitionsIn } from '../sql/functions';
 import type { Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
@@ -53,9 +55,23 @@ export const outputsKey = (columns: readonly OutputColumn[] | undefined, key: Ke
   columns?.some((column) => isKeyOf(column, key)) ?? false;
 
 /** GROUP BY names the key itself, so that no group has rows of two keys. */
-export function groupsByKey(bound: BoundCore, key: KeyClass, tokens: readonly Token[]): boolean {
-  return bound.core.groupBy.some((term) => {
+export const groupsByKey = (bound: BoundCore, key: KeyClass, tokens: readonly Token[]): boolean =>
+  namesKey(bound, bound.core.groupBy, key, tokens);
+
+/** PARTITION BY of each window names the key itself, so that none looks at rows of two keys. */
+export function windowsByKey(bound: BoundCore, select: Select, key: KeyClass, tokens: readonly Token[]): boolean {
+  if (!bound.windows) return true;
+  // A named window would have to be followed to where it is defined.
+  if (bound.core.window) return false;
+  const { columns, having } = bound.core;
+  const ranges = [...columns, ...select.orderBy].map(({ expr }) => expr).concat(having ?? []);
+  return ranges.every((range) =>
+    partitionsIn(tokens, range).every((terms) => namesKey(bound, terms ?? [], key, tokens)),
+  );
+}
+
+const namesKey = (bound: BoundCore, terms: readonly Range[], key: KeyClass, tokens: readonly Token[]): boolean =>
+  terms.some((term) => {
     const column = resolveRange(bound.scope, tokens, term);
     return column !== undefined && isKeyOf({ ...column, name: '' }, key);
   });
-}

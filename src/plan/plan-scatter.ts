@@ -4,7 +4,7 @@ import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
 import { foldName, isOp, isWord, quoteName, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
-import { anchorOf, groupsByKey, isLocalTo, outputsKey } from './locality';
+import { anchorOf, groupsByKey, isLocalTo, outputsKey, windowsByKey } from './locality';
 import { orderTerms, type Term, writeOrderColumns } from './order';
 import type { Reach, ScatterStep } from './plan';
 import { type Output, positionalSelect } from './positional';
@@ -26,9 +26,9 @@ export function planScatter(
 ): ScatterStep | undefined {
   const { select } = bound;
   const [core] = bound.cores;
-  if (!core || bound.cores.length > 1 || core.windows) return undefined;
+  if (!core || bound.cores.length > 1) return undefined;
   const anchor = anchorOf(core, parsed.tokens);
-  if (!anchor || !isLocalTo(anchor, binder)) return undefined;
+  if (!anchor || !isLocalTo(anchor, binder) || !windowsByKey(core, select, anchor, parsed.tokens)) return undefined;
   const reach: Reach = { kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() };
   if (core.aggregate && !groupsByKey(core, anchor, parsed.tokens)) {
     const template = countsRows(bound, core, parsed.tokens) ? wholeStatement(parsed) : undefined;

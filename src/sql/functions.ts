@@ -46,6 +46,30 @@ function isAggregate(tokens: readonly Token[], name: string, args: Range): boole
   return AGGREGATES.has(name);
 }
 
+/** The terms of PARTITION BY of each window in a range; undefined for one without. Not looking into subqueries. */
+export function partitionsIn(tokens: readonly Token[], range: Range): (Range[] | undefined)[] {
+  const found: (Range[] | undefined)[] = [];
+  for (let i = range.from; i < range.to; i++) {
+    if (isOp(tokens[i], '(') && beginsSelect(tokens[i + 1])) i = (tokens[i] as Token).match;
+    else if (isWord(tokens[i], 'over')) found.push(partitionOf(tokens, i + 1));
+  }
+  return found;
+}
+
+const AFTER_PARTITION = ['order', 'rows', 'range', 'groups'];
+
+function partitionOf(tokens: readonly Token[], open: number): Range[] | undefined {
+  if (!isOp(tokens[open], '(') || !isWord(tokens[open + 1], 'partition') || !isWord(tokens[open + 2], 'by'))
+    return undefined;
+  const from = open + 3;
+  let to = from;
+  for (const close = (tokens[open] as Token).match; to < close; to++) {
+    if (AFTER_PARTITION.some((word) => isWord(tokens[to], word))) break;
+    if (isOp(tokens[to], '(')) to = (tokens[to] as Token).match;
+  }
+  return splitCommas(tokens, { from, to });
+}
+
 /** The first function in the range whose value differs from shard to shard or from call to call. */
 export function unstableIn(tokens: readonly Token[], range: Range): string | undefined {
   for (let i = range.from; i < range.to; i++) {

@@ -72,6 +72,17 @@ describe('reading', () => {
     'select name from users except select upper(name) from users order by 1',
     'select id, row_number() over (order by name, id) from users order by id',
     'select id, rank() over (partition by name order by id) from users order by id',
+    'select id, user_id, row_number() over (partition by user_id order by id) from posts order by id',
+    'select * from (select id, user_id, row_number() over (partition by user_id order by id desc) as n from posts) where n <= 2 order by id limit 5',
+    'select u.id, p.id, count(*) over (partition by u.id) from users u join posts p on p.user_id = u.id order by 1, 2',
+    'select user_id, sum(count(*)) over (partition by user_id), sum(count(*)) over () from posts group by user_id order by 1',
+    'select id, row_number() over w from posts window w as (partition by user_id order by id) order by id',
+    'select id, row_number() over (w rows unbounded preceding) from posts window w as (order by id) order by id',
+    'select id, rank() over (partition by lower(user_id) order by id) from posts order by id',
+    'select id, lag(id) over (partition by title, user_id order by id rows between unbounded preceding and current row) from posts order by id limit 7 offset 2',
+    'select u.id, x.n from users u join (select user_id, id, row_number() over (partition by user_id order by id) as n from posts) x on x.user_id = u.id where x.n = 1 order by 1',
+    'select id from posts order by row_number() over (partition by user_id order by id), id limit 4',
+    'select id, row_number() over (partition by (select 1) order by id) from posts order by id',
   ])('declared collations hold: %s', same);
 
   it.each([

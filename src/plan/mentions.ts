@@ -133,7 +133,7 @@ function readLink(whole: Range, ref: TableRef, binder: Binder, add: AddLink): vo
     // Values that no outer row has change nothing of what is in the list and what is not.
     const isFree = !selected.ref?.nullable && selected.ref?.core === inner.cores[0] && isUncut(inner);
     if (isFree) add(selected, own);
-  } else if (isWord(tokens[range.from], 'exists') && isOp(tokens[range.from + 1], '(')) {
+  } else if (isExists(tokens, range)) {
     const [core, ...others] = binder.subquery(range.from + 2)?.cores ?? [];
     // An aggregate gives a row of no rows.
     if (!core || others.length > 0 || core.aggregate) return;
@@ -143,6 +143,10 @@ function readLink(whole: Range, ref: TableRef, binder: Binder, add: AddLink): vo
     }
   }
 }
+
+/** `exists (...)` and nothing behind it. */
+const isExists = (tokens: readonly Token[], { from, to }: Range): boolean =>
+  isWord(tokens[from], 'exists') && isOp(tokens[from + 1], '(') && tokens[from + 1]?.match === to - 1;
 
 /** Each of its rows is there whatever other rows there are. */
 const isUncut = ({ select, cores }: BoundSelect): boolean =>

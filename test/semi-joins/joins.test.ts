@@ -116,6 +116,18 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
   ["select count(*) from people u join people b on b.id = u.boss where u.country = 'CN'", 100],
   // What may not be cut or asked by values.
   [
+    "select id from people u where exists (select 1 from posts p where p.author = u.id and p.title = 'title 9') or u.born = 8 order by id",
+    ALL.people + 23,
+  ],
+  [
+    "select id from people u where exists (select 1 from posts p where p.author = u.id and p.title = 'title 9') = 0 and u.born < 30 order by id",
+    60,
+  ],
+  [
+    "select id from people u where (id in (select author from posts where title = 'title 9')) = 0 or u.born = 8 order by id",
+    ALL.people + 23,
+  ],
+  [
     'select id, (select count(*) from likes where person = id) as n from (select id from people where born < 5) full join (select author as id from posts where id < 9) using (id) order by 1',
     ALL.people + ALL.posts,
   ],

@@ -158,14 +158,16 @@ export class KeyRecords {
     for (const { table, column } of await this.tables(shard)) {
       for await (const page of keysAfter(d1, table, column)) yield* page;
     }
-    for (let after = ''; ; ) {
-      const { results } = await d1
-        .prepare(`select key from _shard_keys where keyspace = ?1 and at = ?2 and key > ?3 order by key limit ${PAGE}`)
+    for (let after: string | null = null; ; ) {
+      const { results }: { results: { key: string }[] } = await d1
+        .prepare(
+          `select key from _shard_keys where keyspace = ?1 and at = ?2 and (?3 is null or key > ?3) order by key limit ${PAGE}`,
+        )
         .bind(keyspace, shard, after)
         .all<{ key: string }>();
       yield* results.map(({ key }) => key);
       if (results.length < PAGE) return;
-      after = results.at(-1)?.key ?? '';
+      after = results.at(-1)?.key ?? null;
     }
   }
 

@@ -96,7 +96,7 @@ export async function copyScope(
   const counts = cargo.tables.map(() => 0);
   const limits = cargo.tables.map(() => FIRST_ROWS);
   let bytes = 0;
-  for (let after = ''; ; ) {
+  for (let after: string | undefined; ; ) {
     const group = await copyGroup(io, move, cargo, after, limits, stager, (table, rows) => {
       counts[table] = (counts[table] ?? 0) + rows.length;
       checkTime(sumOf(counts), bytes);
@@ -122,7 +122,7 @@ async function copyGroup(
   io: MoveIo,
   move: PlacedMove,
   { tables }: Cargo,
-  after: string,
+  after: string | undefined,
   limits: number[],
   stager: Stager,
   add: (table: number, rows: readonly string[]) => Promise<void>,
@@ -134,10 +134,9 @@ async function copyGroup(
     // Equality lets the index give the rows of one large key in their order.
     return only === null ? sql`${key} in ${keys}` : sql`${key} = ${only}`;
   };
-  const isFirst = after === '';
   const first = [
     readScope(move, after, KEYS_PER_GROUP),
-    ...(isFirst && move.kind === 'slots' ? [readRecords(move, '', RECORDS_PER_PAGE)] : []),
+    ...(after === undefined && move.kind === 'slots' ? [readRecords(move, undefined, RECORDS_PER_PAGE)] : []),
   ];
   let last: string | undefined;
   let bytes = 0;

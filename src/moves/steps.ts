@@ -110,24 +110,27 @@ export function freeze(move: PlacedMove, where: In, cargo: Cargo, keys: readonly
 const checkSchema = (text: string): Sql =>
   sql`select case when ${raw(SCHEMA_TEXT)} is not ${text} then ${raising("'SHARD_SCHEMA'")} end`;
 
+/** The keys behind one, from the first on where there is none: the empty text is a key as well. */
+const isBehind = (after: string | undefined): Sql => (after === undefined ? raw('true') : sql`key > ${after}`);
+
 /** The next keys in the scope, in order. They are frozen. */
-const scopePage = (move: PlacedMove, after: string, limit: number): Sql =>
+const scopePage = (move: PlacedMove, after: string | undefined, limit: number): Sql =>
   move.kind === 'keys'
-    ? sql`select key, slot from _shard_move_keys where move = ${move.id} and key > ${after} order by key limit ${limit}`
-    : sql`select c.key, c.slot from _shard_scope c where c.keyspace = ${move.keyspace} and c.key > ${after}
+    ? sql`select key, slot from _shard_move_keys where move = ${move.id} and ${isBehind(after)} order by key limit ${limit}`
+    : sql`select c.key, c.slot from _shard_scope c where c.keyspace = ${move.keyspace} and ${isBehind(after)}
         and c.key in ${scopeOf(move)} order by c.key limit ${limit}`;
 
-export const readScope = (move: PlacedMove, after: string, limit: number): BoundStatement =>
+export const readScope = (move: PlacedMove, after: string | undefined, limit: number): BoundStatement =>
   bound(scopePage(move, after, limit));
 
 /** The same keys, for a condition on rows. */
-export const keysInScope = (move: PlacedMove, after: string, limit: number): Sql =>
+export const keysInScope = (move: PlacedMove, after: string | undefined, limit: number): Sql =>
   sql`(select key from (${scopePage(move, after, limit)}))`;
 
 /** COPY: placement records that go along with their slots. */
-export const readRecords = (move: PlacedMove, after: string, limit: number): BoundStatement =>
+export const readRecords = (move: PlacedMove, after: string | undefined, limit: number): BoundStatement =>
   bound(sql`select json_array(key, slot, at, move) as "row", key from _shard_keys
-    where ${recordsIn(move)} and key > ${after} order by key limit ${limit}`);
+    where ${recordsIn(move)} and ${isBehind(after)} order by key limit ${limit}`);
 
 export const needFrozen = (move: PlacedMove): BoundStatement => bound(need(move, 'out', 'frozen'));
 

@@ -6,11 +6,15 @@ import { Fleet, PLACES, rowsEverywhere } from '../support/isolates';
 describe.each(PLACES)('moving a key, the catalog in the %s', (place) => {
   beforeEach(() => migrated());
 
-  it.each(['hash', 'round-robin'] as const)('takes all rows of the key along, strategy %s', async (strategy) => {
+  it.each([
+    ['hash', 'u3'],
+    ['round-robin', 'u3'],
+    ['hash', ''],
+  ] as const)('takes all rows of the key along, strategy %s, key %j', async (strategy, key) => {
     const fleet = new Fleet(place);
     const db = open(fleet.isolate(), { strategy });
     const other = open(fleet.isolate(), { strategy });
-    const keys = keysOf('u', 12);
+    const keys = [...keysOf('u', 12), ''];
     for (const id of keys) {
       await db.insert(users).values({ id, name: id });
       await db.insert(posts).values([
@@ -21,19 +25,19 @@ describe.each(PLACES)('moving a key, the catalog in the %s', (place) => {
     await other.select().from(users);
     const before = await db.select().from(posts).orderBy(posts.id);
     for (const target of ['s1', 's2', 's0', 's0'] as const) {
-      const isThere = (await rowsEverywhere("select id from users where id = 'u3'"))[0]?.shard === target;
-      const { rows, moves } = await db.$cluster.reassign('u3', target);
+      const isThere = (await rowsEverywhere(`select id from users where id = '${key}'`))[0]?.shard === target;
+      const { rows, moves } = await db.$cluster.reassign(key, target);
       expect([rows, moves]).toEqual(isThere ? [0, 0] : [3, 1]);
-      const found = await rowsEverywhere<{ id: string }>("select id from users where id = 'u3'");
-      expect(found).toEqual([{ id: 'u3', shard: target }]);
-      expect((await rowsEverywhere("select id from posts where user_id = 'u3'")).map((row) => row.shard)).toEqual([
+      const found = await rowsEverywhere<{ id: string }>(`select id from users where id = '${key}'`);
+      expect(found).toEqual([{ id: key, shard: target }]);
+      expect((await rowsEverywhere(`select id from posts where user_id = '${key}'`)).map((row) => row.shard)).toEqual([
         target,
         target,
       ]);
       for (const router of [db, other, open(fleet.isolate(), { strategy })]) {
         expect(await router.select().from(posts).orderBy(posts.id)).toEqual(before);
-        expect(await router.select({ id: users.id }).from(users).where(eq(users.id, 'u3'))).toEqual([{ id: 'u3' }]);
-        await router.update(users).set({ name: target }).where(eq(users.id, 'u3'));
+        expect(await router.select({ id: users.id }).from(users).where(eq(users.id, key))).toEqual([{ id: key }]);
+        await router.update(users).set({ name: target }).where(eq(users.id, key));
       }
     }
   });
@@ -41,7 +45,8 @@ describe.each(PLACES)('moving a key, the catalog in the %s', (place) => {
   it('moves slots, and their keys, there and back', async () => {
     const fleet = new Fleet(place);
     const db = open(fleet.isolate());
-    const keys = keysOf('u', 60);
+    // The empty text is a key as well; its slot is 7429.
+    const keys = [...keysOf('u', 60), ''];
     await db.insert(users).values(keys.map((id) => ({ id, name: id })));
     await db.insert(posts).values(keys.map((userId) => ({ userId, body: userId })));
     await db.$cluster.reassign('u1', 's2');

@@ -49,12 +49,13 @@ export const userWithVisits = (db: Database, id: string) =>
     with: { visits: { orderBy: [desc(visits.visitedAt), asc(visits.id)], limit: 5 } },
   });
 
+/** The visits are on the shard of their user; the cities that they name are asked of the shards that have them. */
 export const visitsOfUser = (db: Database, userId: string, limit: number) =>
-  db
-    .select()
-    .from(visits)
-    .where(eq(visits.userId, userId))
-    .orderBy(desc(visits.visitedAt), asc(visits.id))
-    .limit(limit);
+  db.query.visits.findMany({
+    where: eq(visits.userId, userId),
+    orderBy: [desc(visits.visitedAt), asc(visits.id)],
+    limit,
+    with: { city: { with: { country: { columns: { name: true, flag: true } } } } },
+  });
 
 export const countriesByName = (db: Database) => db.select().from(countries).orderBy(asc(countries.name));

@@ -89,7 +89,7 @@ const readOnly: Check[] = [
   explained('top-cities', 3),
   explained('population-by-country', 3),
   explained('city', 1),
-  explained('visits', 1),
+  explained('visits', 3),
   refused('a limit that is too high', 400, 'INVALID_INPUT', (ask) => ask('/cities/top?limit=101')),
   refused('a city that does not exist', 404, 'NOT_FOUND', (ask) => ask('/cities/1')),
   {

@@ -1,3 +1,4 @@
+import { withKeyIn } from '../moves/of-keys';
 import { rowJson } from '../moves/rows';
 import { CONFLICT } from '../placement/conflict';
 import { slotOf } from '../placement/slots';
@@ -31,14 +32,14 @@ export async function setAside(
   const copies = losing.map(({ table, keys }) => {
     return bound(sql`insert into _shard_set_aside (keyspace, key, tbl, columns, "row")
       select ${keyspace}, cast(${name(table.key)} as text), ${table.name}, ${JSON.stringify(table.columns)}, ${rowJson(table)}
-      from ${name(table.name)} where ${name(table.key)} in ${unowned(keyspace, keys)}`);
+      from ${name(table.name)} where ${withKeyIn(table, unowned(keyspace, keys))}`);
   });
   const counts = losing.map(({ table, keys }) =>
     bound(sql`select count(*) as n from ${name(table.name)}
-      where ${name(table.key)} in ${unowned(keyspace, keys)}`),
+      where ${withKeyIn(table, unowned(keyspace, keys))}`),
   );
   const deletes = losing.map(({ table, keys }) =>
-    bound(sql`delete from ${name(table.name)} where ${name(table.key)} in ${unowned(keyspace, keys)}`),
+    bound(sql`delete from ${name(table.name)} where ${withKeyIn(table, unowned(keyspace, keys))}`),
   );
   // Deferred, as children and parents may be among them in any order.
   const defer = { sql: 'pragma defer_foreign_keys = on', params: [] };

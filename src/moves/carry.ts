@@ -10,6 +10,8 @@ export interface CarriedTable {
   readonly name: string;
   /** Its shard-key column; undefined for a reference table, which is copied whole. */
   readonly key: string | undefined;
+  /** It holds texts as they are; a column of numbers makes numbers of some. */
+  readonly isTextKey: boolean;
   readonly columns: readonly string[];
   /** What rows are paged by: the name under which the row id is reachable, or the columns of the primary key. */
   readonly rowid: string | undefined;
@@ -130,6 +132,7 @@ function carried(info: TableInfo, key: string | undefined): CarriedTable {
   return {
     name,
     key,
+    isTextKey: shape.columns.some((column) => column.affinity === 'text' && sameName(column.name, key ?? '')),
     columns: info.stored,
     rowid,
     primaryKey: info.primaryKey,

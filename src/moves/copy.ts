@@ -5,6 +5,7 @@ import { quoteName } from '../sql/tokens';
 import type { Cargo, CarriedTable } from './carry';
 import type { MoveIo, Row } from './io';
 import type { PlacedMove } from './move-sql';
+import { withKey, withKeyIn } from './of-keys';
 import { FIRST_ROWS, isLastPage, nextLimit, type PagedRow, pageStatement, valueAtPlace } from './rows';
 import {
   countsByTable,
@@ -129,11 +130,7 @@ async function copyGroup(
 ): Promise<{ readonly bytes: number; readonly last: string | undefined }> {
   const keys = keysInScope(move, after, KEYS_PER_GROUP);
   let only = move.key;
-  const which = (table: CarriedTable): Sql => {
-    const key = name(table.key as string);
-    // Equality lets the index give the rows of one large key in their order.
-    return only === null ? sql`${key} in ${keys}` : sql`${key} = ${only}`;
-  };
+  const which = (table: CarriedTable): Sql => (only === null ? withKeyIn(table, keys) : withKey(table, only));
   const first = [
     readScope(move, after, KEYS_PER_GROUP),
     ...(after === undefined && move.kind === 'slots' ? [readRecords(move, undefined, RECORDS_PER_PAGE)] : []),

@@ -19,6 +19,7 @@ import {
   setPhase,
   weigh,
 } from './move-sql';
+import { withKeyIn } from './of-keys';
 import { SCHEMA_TEXT } from './schema';
 
 /**
@@ -153,7 +154,7 @@ export const stage = (
   ]);
 
 const inScope = (move: PlacedMove, table: CarriedTable): Sql =>
-  sql`${name(table.name)} where ${name(table.key as string)} in ${scopeOf(move)}`;
+  sql`${name(table.name)} where ${withKeyIn(table, scopeOf(move))}`;
 
 const staged = (move: PlacedMove, run: string, table: string): Sql =>
   sql`_shard_stage s, json_each(s.rows) j where s.move = ${move.id} and s.run = ${run} and s.tbl = ${table}`;
@@ -170,7 +171,7 @@ export function land(move: PlacedMove, cargo: Cargo, run: string, counts: readon
     ...landRows(
       cargo,
       (table) => staged(move, run, table.name),
-      (table) => sql`${name(table.name)} where ${name(table.key as string)} in ${keys}`,
+      (table) => sql`${name(table.name)} where ${withKeyIn(table, keys)}`,
       counts,
     ),
     ...(move.kind === 'keys' ? landKeys(move, run) : landSlots(move, run)),

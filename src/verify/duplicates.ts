@@ -1,6 +1,7 @@
 import { type MoveIo, raisedBy } from '../moves/io';
 import type { KeyTable } from '../moves/key-tables';
 import { checkIdentity, raising } from '../moves/move-sql';
+import { withKey } from '../moves/of-keys';
 import { rowJson } from '../moves/rows';
 import { slotOf } from '../placement/slots';
 import { bound, name, type Sql, sql } from '../sql/tag';
@@ -13,7 +14,7 @@ export interface Copy {
   readonly owner: string;
 }
 
-const ofKey = (table: KeyTable, key: string): Sql => sql`${name(table.name)} where ${name(table.key)} = ${key}`;
+const ofKey = (table: KeyTable, key: string): Sql => sql`${name(table.name)} where ${withKey(table, key)}`;
 
 /** How the rows here are to those of the owner: gone meanwhile, `stray` when it has none, the same, or others. */
 export async function sameRows(

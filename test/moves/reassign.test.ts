@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { keysOf, migrated, open, posts, users } from '../placement/fixture';
+import { keysOf, migrated, open, posts, tickets, users } from '../placement/fixture';
 import { Fleet, PLACES, rowsEverywhere } from '../support/isolates';
 
 describe.each(PLACES)('moving a key, the catalog in the %s', (place) => {
@@ -40,6 +40,35 @@ describe.each(PLACES)('moving a key, the catalog in the %s', (place) => {
         await router.update(users).set({ name: target }).where(eq(users.id, key));
       }
     }
+  });
+
+  it('leaves the rows of a number where they are when a text that looks like it moves', async () => {
+    const fleet = new Fleet(place);
+    const db = open(fleet.isolate());
+    const texts = ['01', '1.0', ' 1', '+1', '1e0', '1'];
+    await db.insert(users).values(texts.map((id) => ({ id, name: id })));
+    await db.insert(tickets).values([1, 2, 10].map((id) => ({ id, title: `ticket ${id}` })));
+    const whereIs = async (sql: string) => (await rowsEverywhere(sql)).map(({ shard }) => shard);
+    for (const [i, text] of texts.slice(0, -1).entries()) {
+      const before = await whereIs('select id from tickets where id = 1');
+      const target = `s${i % 3}`;
+      await db.$cluster.reassign(text, target);
+      expect(await whereIs(`select id from users where id = '${text}'`)).toEqual([target]);
+      expect(await whereIs('select id from tickets where id = 1')).toEqual(before);
+    }
+    // The same key, as a number and as a text: its rows of both tables move.
+    for (const target of ['s0', 's1', 's2']) {
+      await db.$cluster.reassign(1, target);
+      expect(await whereIs('select id from tickets where id = 1')).toEqual([target]);
+      expect(await whereIs("select id from users where id = '1'")).toEqual([target]);
+    }
+    for (const target of ['s1', 's2', 's0']) {
+      await db.$cluster.moveSlots({ lo: 0, hi: 8000 }, target);
+      await db.$cluster.moveSlots({ lo: 8001, hi: 16383 }, target === 's0' ? 's1' : 's0');
+      for (const id of [1, 2, 10]) expect(await db.$count(tickets, eq(tickets.id, id))).toBe(1);
+      for (const id of texts) expect(await db.$count(users, eq(users.id, id))).toBe(1);
+    }
+    expect((await db.$cluster.verify()).findings).toEqual([]);
   });
 
   it('moves slots, and their keys, there and back', async () => {

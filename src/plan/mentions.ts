@@ -1,7 +1,7 @@
 import type { Column, Table } from '../layout/table';
 import type { Range } from '../sql/ast';
 import { readLeaf, readValue, unwrap } from '../sql/conditions';
-import { columnsIn, functionsIn, selectsIn, unstableIn } from '../sql/functions';
+import { columnsIn, functionsIn, inTables, selectsIn, unstableIn } from '../sql/functions';
 import { isOp, isWord, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import { orderTerms, type Term } from './order';
@@ -91,6 +91,8 @@ export const filtersOf = (ref: TableRef, tokens: readonly Token[]): Range[] =>
 function isAbout(ref: TableRef, tokens: readonly Token[], range: Range): boolean {
   const { aggregates, window } = functionsIn(tokens, range);
   if (aggregates.length > 0 || window || selectsIn(tokens, range).length > 0 || unstableIn(tokens, range)) return false;
+  // `x in t` reads all rows of t, and t may be called like a column.
+  if (inTables(tokens, range).length > 0) return false;
   const columns = columnsIn(tokens, range);
   return columns.length > 0 && columns.every(({ path }) => resolve(ref.core.scope, path)?.ref === ref);
 }
@@ -131,12 +133,13 @@ function readLink(whole: Range, ref: TableRef, binder: Binder, add: AddLink): vo
     if (own?.ref !== ref || !inner || !selected || more.length > 0) return;
     add(own, selected);
     // Values that no outer row has change nothing of what is in the list and what is not.
-    const isFree = !selected.ref?.nullable && selected.ref?.core === inner.cores[0] && isUncut(inner);
+    const isFree =
+      !selected.ref?.nullable && selected.ref?.core === inner.cores[0] && isUncut(inner) && !binder.entangled;
     if (isFree) add(selected, own);
   } else if (isExists(tokens, range)) {
     const [core, ...others] = binder.subquery(range.from + 2)?.cores ?? [];
-    // An aggregate gives a row of no rows.
-    if (!core || others.length > 0 || core.aggregate) return;
+    // An aggregate gives a row of no rows; where one is written in a subquery, it may be this one's.
+    if (!core || others.length > 0 || core.aggregate || binder.entangled) return;
     for (const term of core.conjuncts) {
       const equal = readLeaf(tokens, term);
       if (equal?.kind === 'columns') addFor(column(equal.left, core), column(equal.right, core));
@@ -144,7 +147,7 @@ function readLink(whole: Range, ref: TableRef, binder: Binder, add: AddLink): vo
   }
 }
 
-/** `exists (...)` and nothing behind it. */
+/** And nothing behind it: `exists (...) = 0` asks for the opposite. */
 const isExists = (tokens: readonly Token[], { from, to }: Range): boolean =>
   isWord(tokens[from], 'exists') && isOp(tokens[from + 1], '(') && tokens[from + 1]?.match === to - 1;
 

@@ -1,4 +1,5 @@
 import type { Range, ResultColumn, Source } from '../sql/ast';
+import { columnEnd, unwrap } from '../sql/conditions';
 import { columnsIn } from '../sql/functions';
 import { foldName, isWord, type Token } from '../sql/tokens';
 import { KeyClass } from './key-class';
@@ -64,6 +65,10 @@ export function liftColumns(
 
 /** The columns of a select's rows; undefined when a star stands for columns that are not known. */
 export function outputsOf(bound: BoundCore, compound: boolean, tokens: readonly Token[]): OutputColumn[] | undefined {
+  // Its columns hold what any of its rows has at their places.
+  if (bound.core.values.length > 0) {
+    return bound.core.columns.map((_, i) => ({ ...COMPUTED, name: `column${i + 1}`, collation: undefined }));
+  }
   const columns: OutputColumn[] = [];
   for (const column of bound.core.columns) {
     if (column.star === undefined) {
@@ -82,12 +87,20 @@ export function outputsOf(bound: BoundCore, compound: boolean, tokens: readonly 
 
 function output(column: ResultColumn, scope: Scope, tokens: readonly Token[]): OutputColumn {
   const bound = resolveRange(scope, tokens, column.expr);
-  const name = column.alias ?? (bound ? (tokens[column.expr.to - 1]?.value ?? '') : '');
+  const name = column.alias ?? nameOf(tokens, column.expr);
   const collation = collationOf(scope, tokens, column.expr);
   if (!bound) return { ...COMPUTED, name, collation };
   // A key of an outer query, selected by an inner one, is constant there, not a key of the inner rows.
   const key = bound.key?.level === scope.level ? bound.key : undefined;
   return { ...bound, name, key, collation };
+}
+
+/** As SQLite calls it: the name of the column, also where parentheses or COLLATE are around it; nothing else is known by name. */
+function nameOf(tokens: readonly Token[], whole: Range): string {
+  const range = unwrap(tokens, whole);
+  const { from, to } = range;
+  if (columnEnd(tokens, range) === to) return (tokens[to - 1] as Token).value;
+  return to - from > 2 && isWord(tokens[to - 2], 'collate') ? nameOf(tokens, { from, to: to - 2 }) : '';
 }
 
 /**

@@ -130,7 +130,8 @@ function writeTables(groups: readonly Group[], parsed: Parsed, binder: Binder): 
     const folded = foldName(table.name);
     const name = taken.has(folded) ? `__shard_${table.name}_${i}` : table.name;
     taken.add(folded);
-    const columns = neededColumns(parsed.tokens, table);
+    const isListed = mentions.some(({ refs }) => refs.some(({ core }) => core.core.columns.length === 0));
+    const columns = isListed ? table.columns : neededColumns(parsed.tokens, table);
     const wanted = mentions.map(({ filters, lookups: own }) => ({
       filters,
       lookups: lookups.length > 0 ? lookups : own,

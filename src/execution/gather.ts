@@ -45,7 +45,7 @@ export async function gather(
   return { finish, leastRows: gathering.leastRows() };
 }
 
-/** What came of one fetch: rows of `x`, the JSON arrays, and the values that later fetches ask by. */
+/** What came of one fetch: rows of `__shard_x`, the JSON arrays, and the values that later fetches ask by. */
 interface Fetched {
   readonly rows: readonly Row[];
   readonly arrays: number;

@@ -2,8 +2,8 @@ import type { Column, Table } from '../layout/table';
 import type { Parsed, Range } from '../sql/ast';
 import { columnsIn } from '../sql/functions';
 import { jsonOf } from '../sql/json-values';
-import { MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
-import { quoteName } from '../sql/tokens';
+import { type CopyOptions, MAX_PARAMS, SqlWriter, type Template } from '../sql/template';
+import { quoteName, type Token } from '../sql/tokens';
 import type { Mention } from './mentions';
 import { type Term, writeOrderColumns } from './order';
 import type { GatherTop } from './plan';
@@ -34,12 +34,12 @@ export function writeFetch(
   mentions: readonly Wanted[],
 ): { readonly template: Template; readonly filtered: boolean; readonly cut: boolean } {
   const { tokens } = parsed;
-  // The fetch reads one table under its own name, so `p.title` becomes `"title"`.
-  const unqualified = (writer: SqlWriter, range: Range) =>
-    writer.copy(range, { skip: columnsIn(tokens, range).map((column) => column.qualifier), compact: true });
+  // The fetch reads one table under its own name, so `p.title` becomes `title`.
+  const unqualified = (writer: SqlWriter, range: Range) => writer.copy(range, withoutQualifiers(tokens, range));
   const start = (terms: readonly Term[]) => {
     const writer = new SqlWriter(parsed.sql, tokens).text(`select ${rowsAsJson(columns)}`);
-    for (const [i, { name }] of gives.entries()) writer.text(`, json_array(${jsonOf(quoteName(name))}) as "v${i}"`);
+    for (const [i, { name }] of gives.entries())
+      writer.text(`, json_array(${jsonOf(quoteName(name))}) as "__shard_v${i}"`);
     writeOrderColumns(writer, terms, (expr) =>
       typeof expr === 'string' ? writer.text(quoteName(expr)) : unqualified(writer, expr),
     );
@@ -57,6 +57,17 @@ export function writeFetch(
   const template = writer.done();
   // The values of links are bound besides.
   return template.slots.length <= MAX_PARAMS - LINK_PARAMS ? { template, filtered, cut: cut !== undefined } : all;
+}
+
+/** What is no name any more without its qualifier, is quoted: `p.'title'`, `p.current_date`. */
+function withoutQualifiers(tokens: readonly Token[], range: Range): CopyOptions {
+  const named = columnsIn(tokens, range).filter(({ qualifier }) => qualifier.to > qualifier.from);
+  const replace = new Map<number, string>();
+  for (const { qualifier } of named) {
+    const { kind, value } = tokens[qualifier.to] as Token;
+    if (kind === 'string' || value.startsWith('current_')) replace.set(qualifier.to, quoteName(value));
+  }
+  return { skip: named.map(({ qualifier }) => qualifier), replace, compact: true };
 }
 
 type CopyUnqualified = (writer: SqlWriter, range: Range) => SqlWriter;
@@ -88,13 +99,16 @@ function writeCut(
   writer.text(' limit ').slot({ kind: 'page', limit, offset });
 }
 
-/** A row as JSON arrays, and `x`: whether a value of it needs the exact decoding. */
+/**
+ * A row as JSON arrays, and `__shard_x`: whether a value of it needs the exact decoding. No user's column may be called like
+ * these: ORDER BY would mean them.
+ */
 export function rowsAsJson(columns: readonly Column[]): string {
   const unusual = columns.map((column) => `typeof(${quoteName(column.name)}) in (${strayTypes(column)})`);
-  let sql = `1 in (${unusual.join(', ')}) as "x"`;
+  let sql = `1 in (${unusual.join(', ')}) as "__shard_x"`;
   for (let i = 0; i < columns.length; i += COLUMNS_PER_ARRAY) {
     const values = columns.slice(i, i + COLUMNS_PER_ARRAY).map(({ name }) => jsonOf(quoteName(name)));
-    sql += `, json_array(${values.join(', ')}) as "r${i / COLUMNS_PER_ARRAY}"`;
+    sql += `, json_array(${values.join(', ')}) as "__shard_r${i / COLUMNS_PER_ARRAY}"`;
   }
   return sql;
 }

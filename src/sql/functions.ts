@@ -141,7 +141,8 @@ export function columnsIn(tokens: readonly Token[], range: Range): NamedColumn[]
     const token = tokens[i] as Token;
     const next = tokens[i + 1];
     if (isOp(token, '(') && beginsSelect(next)) i = token.match;
-    if (token.kind !== 'word' && token.kind !== 'name') continue;
+    // A 'string' before a dot is a name: `'u'.id`.
+    if (token.kind !== 'word' && token.kind !== 'name' && !(token.kind === 'string' && isOp(next, '.'))) continue;
     if (isWord(token, 'as')) {
       // Of CAST, whose type goes to the end.
       while (i + 1 < range.to && !isOp(tokens[i + 1], ')'))

@@ -35,7 +35,7 @@ export function finishingStatement(route: GatherRoute, gathered: readonly Gather
   };
 }
 
-const CASTS = { integer: 'numeric', numeric: 'numeric', real: 'real', text: 'text' } as const;
+const CASTS = { integer: 'numeric', numeric: 'numeric', real: 'real', text: 'text', blob: 'blob' } as const;
 
 /**
  * The expression that turns the JSON value of a column back into what was stored, with the column's affinity and collation.
@@ -48,10 +48,12 @@ function decode(column: Column, at: number, count: number, exact: boolean): stri
     count <= COLUMNS_PER_ARRAY ? `[${at}]` : `[${Math.floor(at / COLUMNS_PER_ARRAY)}][${at % COLUMNS_PER_ARRAY}]`;
   const value = exact ? valueAt(`$${path}`) : `value->>'$${path}'`;
   const collate = column.collation === 'BINARY' ? '' : ` collate ${quoteName(column.collation)}`;
-  if (column.affinity === 'blob') return value + collate;
+  if (column.computed) return value + collate;
   const type = CASTS[column.affinity];
-  const typed = exact
-    ? `(select ${value} union all select cast(null as ${type}) where 0)`
-    : `cast(${value} as ${type})`;
+  // CAST makes blobs of texts. Without the affinity BLOB, a text column that is compared with it would make it a text.
+  const typed =
+    exact || type === 'blob'
+      ? `(select ${value} union all select cast(null as ${type}) where 0)`
+      : `cast(${value} as ${type})`;
   return typed + collate;
 }

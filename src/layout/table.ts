@@ -14,6 +14,8 @@ export interface Column {
   readonly unstableDefault: boolean;
   /** It holds no NULL, as the database itself says; a schema that says so is not believed. */
   readonly notNull?: boolean;
+  /** It holds values of an expression that has no affinity, which is less than the BLOB of a column. */
+  readonly computed?: boolean;
 }
 
 /** How the rows of a table are spread. */

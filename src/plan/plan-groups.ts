@@ -178,7 +178,7 @@ class GroupPlanner {
     if (!isWord(first, 'cast') || close !== range.to - 1) return plainColumn(name);
     const as = this.#tokens.findLastIndex((token, i) => i < close && isWord(token, 'as'));
     const type = this.#tokens.slice(as + 1, close).map(({ text }) => text);
-    return { ...plainColumn(name), affinity: affinityOf(type.join(' ')) };
+    return { ...plainColumn(name), affinity: affinityOf(type.join(' ')), computed: false };
   }
 
   #columnOfPart({ name, grouped, like }: PartialColumn): Column | undefined {
@@ -259,6 +259,7 @@ const plainColumn = (name: string): Column => ({
   collation: 'BINARY',
   generated: false,
   unstableDefault: false,
+  computed: true,
 });
 
 const NO_TABLE = {

@@ -34,6 +34,18 @@ const refusalOf = (promise: Promise<unknown>): Promise<QueryLimitError> =>
   );
 
 describe('limits.queries', () => {
+  it('counts what a page that is not filled takes besides', async () => {
+    const sql = 'select p.id from posts p join people a on a.id = p.title order by p.id limit 3';
+    const queries = 4 * COUNT + 2 + 3 * COUNT + 2;
+    expect((await open({ queries }).$client.prepare(sql).all()).results).toEqual([]);
+    const error = await refusalOf(
+      open({ queries: queries - 1 })
+        .$client.prepare(sql)
+        .all(),
+    );
+    expect(error).toMatchObject({ code: 'QUERY_LIMIT', tables: ['posts', 'people'] });
+  });
+
   it.each([
     ['a read of all shards', 'select * from people', 2 * COUNT],
     ['a read of one', "select * from people where id = 'u1'", 2],

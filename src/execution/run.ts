@@ -202,9 +202,9 @@ export class Executor {
   }
 
   /** @throws QueryLimitError when these need more queries than allowed. */
-  checkQueries(routes: readonly Route[], tables: readonly string[]): void {
+  checkQueries(routes: readonly Route[], tables: readonly string[], used = 0): void {
     const { limits, rehearseWrites } = this.cluster;
-    const queries = routes.reduce((sum, route) => sum + queriesOf(route, rehearseWrites), 0);
+    const queries = routes.reduce((sum, route) => sum + queriesOf(route, rehearseWrites), used);
     const shards = new Set(routes.flatMap((route) => route.shards)).size;
     checkQueries(queries, limits.queries, shards, tables);
   }
@@ -227,18 +227,23 @@ export class Executor {
     }
   }
 
-  async #gather(route: GatherRoute, attempt: Attempt, tables: readonly string[]): Promise<ShardRows> {
+  /** @param used Queries that were made for it already, with another plan. */
+  async #gather(route: GatherRoute, attempt: Attempt, tables: readonly string[], used = 0): Promise<ShardRows> {
+    const goOn = async (otherwise: () => Promise<GatherRoute>) => {
+      const next = await otherwise();
+      const sum = used + queriesOf(route, false);
+      this.checkQueries([next], tables, sum);
+      return this.#gather(next, attempt, tables, sum);
+    };
     try {
       const { finish, leastRows } = await gather(route, this, attempt, tables);
       const demand = demandOf(attempt, route.finishOn, [], false);
       const { results } = await this.shards.guarded(demand, [finish], { tables, write: false });
       const answer = rowsOf(results[0] as D1Result);
-      return route.otherwise && answer.rows.length < leastRows
-        ? this.#gather(await route.otherwise(), attempt, tables)
-        : answer;
+      return route.otherwise && answer.rows.length < leastRows ? goOn(route.otherwise) : answer;
     } catch (error) {
       if (!route.otherwise || !outgrows(error)) throw error;
-      return this.#gather(await route.otherwise(), attempt, tables);
+      return goOn(route.otherwise);
     }
   }
 

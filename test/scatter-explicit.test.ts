@@ -3,6 +3,7 @@ import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ScatterError, shardedDrizzle } from '../src';
 import { failureOf } from './placement/fixture';
+import { InterceptedD1 } from './support/intercepted-d1';
 import { resetDatabases } from './support/reset';
 import { runEverywhere } from './support/seed';
 import { shards } from './support/shards';
@@ -54,6 +55,30 @@ describe("scatter: 'explicit'", () => {
     await expect(followed.where(eq(posts.body, 'a'))).rejects.toThrow();
     const [one] = await db.batch([db.select().from(users).where(eq(users.id, 'c'))]);
     expect(one).toHaveLength(1);
+  });
+
+  it('asks by keys, even where other values are fewer', async () => {
+    const asked: string[] = [];
+    const counted = Object.entries(shards(3)).map(([name, database]) => [
+      name,
+      new InterceptedD1(database, (call, ask) => {
+        asked.push(...call.statements.map(({ sql }) => sql));
+        return ask();
+      }),
+    ]);
+    const config = {
+      tables: { posts: { key: 'user_id' }, countries: { replicated: true } },
+      scatter: 'explicit',
+    } as const;
+    const db = shardedDrizzle({ shards: Object.fromEntries(counted) as Record<string, D1Database>, ...config });
+    await db.$client.prepare("insert into posts (user_id, body) values ('f', 'a'), ('f', 'b')").run();
+    // One value of user_id, and some of body, which are the keys.
+    const sql =
+      "select u.id from posts p join users u on u.id = p.body and u.name = p.user_id where p.user_id = 'f' order by 1";
+    expect((await db.$client.prepare(sql).all()).results).toEqual([]);
+    expect(asked.filter((one) => one.includes('"id" in (select')).length).toBeGreaterThan(0);
+    expect(asked.filter((one) => one.includes('"name" in (select'))).toEqual([]);
+    await db.$client.prepare("delete from posts where user_id = 'f' and body <> 'x'").run();
   });
 
   it.each([1, 3])(

@@ -117,8 +117,9 @@ class Gathering {
 
   async #ready(fetch: GatherFetch): Promise<Ask> {
     const lists = fetch.table.links.map((link) => ({ link, values: this.#valuesOf(link) }));
-    // Any of them is right; the shortest says the most.
-    const [shortest] = lists.sort((a, b) => a.values.length - b.values.length);
+    // Any of them is right; the shortest says the most. Where keys have to be named, it is one that says where the rows are.
+    const named = this.executor.confined ? lists.filter(({ link }) => link.keyspace !== undefined) : [];
+    const [shortest] = (named.length > 0 ? named : lists).sort((a, b) => a.values.length - b.values.length);
     if (!shortest) return { fetch, spread: fetch, statement: fetch.statement };
     const { link, values } = shortest;
     const { sql, params } = fetch.statement;

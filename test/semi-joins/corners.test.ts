@@ -45,7 +45,7 @@ describe('what is behind EXISTS may turn it round', () => {
 
   it('also over a table of every shard', () =>
     same(
-      'select u.id, p.id from people u join posts p on p.author = u.id where exists (select 1 from countries k where k.code = u.country) = 0 order by 1, 2',
+      "select u.id, p.id from people u join posts p on p.author = u.id where exists (select 1 from countries k where k.code = u.country and k.continent = 'AS') = 0 order by 1, 2",
     ));
 
   it('an aggregate in a subquery of its own makes a row of none', () =>
@@ -75,7 +75,7 @@ describe('a column called like what is fetched besides is ordered by', () => {
 describe('names', () => {
   it.each([
     // 'strings' where names have to be
-    "select u.id, p.id from people u join posts p on p.author = u.id where u.'country' = 'JP' and p.title = 'title 3' order by 1, 2",
+    "select u.id, p.id from people u join posts p on p.author = u.id where u.'country' = 'JP' and p.title > 'title 3' order by 1, 2",
     "select u.id, p.id from people 'u' join posts p on p.author = u.id where 'u'.country = 'JP' and p.title = 'title 3' order by 1, 2",
     "select people.id from people where exists (select 1 from people v where 'people'.country = 'JP' and v.boss = people.id) order by 1",
     // not the function

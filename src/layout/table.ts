@@ -63,6 +63,12 @@ export function findColumn(table: TableShape, name: string): Column | undefined 
   return table.columns.find((column) => foldName(column.name) === folded);
 }
 
+/** The column that a write means: `rowid`, where no column is called so, is the INTEGER PRIMARY KEY. */
+export function writtenColumn(table: TableShape, name: string): string {
+  const isRowid = ['rowid', 'oid', '_rowid_'].includes(foldName(name));
+  return (isRowid && !findColumn(table, name) ? table.rowidAlias : undefined) ?? name;
+}
+
 export const sameName = (a: string, b: string): boolean => foldName(a) === foldName(b);
 
 /** Tables that belong to the database or to this package, not to the user. They are whole on every shard. */

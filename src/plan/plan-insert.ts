@@ -1,6 +1,6 @@
 import { UnsupportedStatementError } from '../errors';
 import type { Layout } from '../layout/layout';
-import { type Column, sameName, type Table } from '../layout/table';
+import { type Column, sameName, type Table, writtenColumn } from '../layout/table';
 import type { Insert, Parsed, Range } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
 import { selectsIn, unstableIn } from '../sql/functions';
@@ -78,7 +78,7 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
   const isComputed = positions.key >= 0 && rows.some((row) => !row.key);
   const reads = bound !== undefined || plan.reaches.length > 0 || isComputed;
   const source = reads ? sourceWith(columns, table.rowidAlias) : undefined;
-  const keyed = { ...plan, ...pieces, rows, idColumn, source, keyUpdates: keyUpdatesOf(parsed, statement, key) };
+  const keyed = { ...plan, ...pieces, rows, idColumn, source, keyUpdates: keyUpdatesOf(parsed, statement, table, key) };
   if (isComputed && source) return { ...keyed, mode: 'found' };
   if (leavesId) {
     if (source) return { ...keyed, mode: 'found' };
@@ -159,7 +159,7 @@ const isLeftOut = (given: ValueRef | undefined): boolean =>
 
 /** Which column each value is for; without a list, all in the database's own order, which the schema need not have. */
 function insertedColumns(statement: Insert, table: Table, layout: Layout): readonly string[] {
-  if (statement.columns) return statement.columns;
+  if (statement.columns) return statement.columns.map((name) => writtenColumn(table, name));
   if (statement.defaultValues) return [];
   return layout.actual(table).columns.flatMap(({ name, generated }) => (generated ? [] : [name]));
 }
@@ -293,10 +293,10 @@ function checkConflicts(parsed: Parsed, statement: Insert, layout: Layout, table
 }
 
 /** `do update set key = ...`: allowed when it is the value that is inserted. */
-function keyUpdatesOf(parsed: Parsed, statement: Insert, key: Column): ValueRef[] {
+function keyUpdatesOf(parsed: Parsed, statement: Insert, table: Table, key: Column): ValueRef[] {
   const values: ValueRef[] = [];
   for (const assignment of statement.onConflict.flatMap((one) => one.update ?? [])) {
-    if (!assignment.columns.some((name) => sameName(name, key.name))) continue;
+    if (!assignment.columns.some((name) => sameName(writtenColumn(table, name), key.name))) continue;
     const isSame = isColumnNamed(parsed.tokens, assignment.value, key.name, ['excluded', statement.target.alias]);
     if (assignment.columns.length === 1 && isSame) continue;
     const value = assignment.columns.length === 1 ? readValue(parsed.tokens, assignment.value) : undefined;

@@ -1,5 +1,5 @@
 import type { Layout } from '../layout/layout';
-import { type Column, sameName, type Table } from '../layout/table';
+import { type Column, sameName, type Table, writtenColumn } from '../layout/table';
 import type { Modification, Parsed, Range } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
 import { unstableIn } from '../sql/functions';
@@ -100,7 +100,8 @@ function bindWrite(statement: Modification, binder: Binder): BoundWrite {
 function checkConflictAction(parsed: Parsed, statement: Modification, layout: Layout, table: Table): void {
   const { conflictAction, set } = statement;
   if (table.placement.kind !== 'sharded' || (conflictAction !== 'ignore' && conflictAction !== 'replace')) return;
-  const isSet = (name: string) => name === '' || set.some(({ columns }) => columns.some((one) => sameName(one, name)));
+  const isSet = (name: string) =>
+    name === '' || set.some(({ columns }) => columns.some((one) => sameName(writtenColumn(table, one), name)));
   const blind = blindUniques(layout.actual(table), table.placement.key).find((columns) => columns.some(isSet));
   if (blind)
     throw blindConflict(
@@ -116,7 +117,7 @@ function checkConflictAction(parsed: Parsed, statement: Modification, layout: La
 function keyUpdatesOf(parsed: Parsed, statement: Modification, table: Table, key: Column): (ValueRef | 'unknown')[] {
   const values: (ValueRef | 'unknown')[] = [];
   for (const { columns, value } of statement.set) {
-    if (!columns.some((name) => sameName(name, key.name))) continue;
+    if (!columns.some((name) => sameName(writtenColumn(table, name), key.name))) continue;
     if (columns.length === 1 && isColumnNamed(parsed.tokens, value, key.name, [statement.target.alias])) continue;
     const read = columns.length === 1 ? readValue(parsed.tokens, value) : undefined;
     if (!read && columns.length > 1) throw keyChange(table.name, key, parsed.sql);

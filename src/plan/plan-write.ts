@@ -13,6 +13,7 @@ import { returningOutput } from './positional';
 import { reachesOf, reachOf, wholeStatement } from './reach';
 import { blindConflict, blindUniques, checkReplicatedWrite, isColumnNamed, keyChange } from './refusals';
 import type { BoundCore, TableRef } from './scope';
+import { readsOwnChanges } from './self-read';
 
 /** Plans an UPDATE or DELETE. */
 export function planWrite(parsed: Parsed, statement: Modification, binder: Binder): WritePlan | EveryShardPlan {
@@ -27,8 +28,9 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
     paramCount: parsed.paramCount,
   };
   const returnsLocal = returningRefs.every((ref) => ref.table.placement.kind === 'replicated');
+  const chained = readsOwnChanges(statement, target, setRefs, binder);
   const found = (sets: boolean) =>
-    returnsLocal ? planTwoPhase(parsed, statement, target, base.output, sets) : undefined;
+    returnsLocal && !(sets && chained) ? planTwoPhase(parsed, statement, target, base.output, sets) : undefined;
   if (table.placement.kind === 'replicated') {
     const isStable = base.reaches.length === 0 && !unstableIn(parsed.tokens, statement.range);
     if (isStable) return { ...base, kind: 'every', ddl: false, neutral: false };
@@ -50,7 +52,7 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
     table,
     target: reachOf(target),
     local: isLocal && !statement.limitClause && !rowid,
-    remedy: remedyFor(statement, table, rowid, returningRefs.every(isOwn)),
+    remedy: remedyFor(statement, table, { rowid, chained, returnsOwn: returningRefs.every(isOwn) }),
     twoPhase: rowid
       ? undefined
       : setIsLocal && returningRefs.every(isOwn)
@@ -61,11 +63,17 @@ export function planWrite(parsed: Parsed, statement: Modification, binder: Binde
 }
 
 /** Where the rows cannot be found first. */
-function remedyFor({ set }: Modification, table: Table, rowid: boolean, returnsOwn: boolean): string {
+function remedyFor(
+  { set }: Modification,
+  table: Table,
+  { rowid, chained, returnsOwn }: { rowid: boolean; chained: boolean; returnsOwn: boolean },
+): string {
   if (rowid) return "Name the table's primary key instead of rowid.";
   if (table.primaryKey.length === 0)
     return 'Give the table a primary key: rows without one cannot be found first and written then.';
   if (!returnsOwn) return 'Leave the subquery out of RETURNING: read what it gives before or after the write.';
+  if (chained)
+    return 'Read the values in FROM, where they are all read before the first is written: update t set a = s.a from (select ...) as s where s.id = t.id.';
   if (set.some(({ columns }) => columns.length > 1))
     return 'Give each column a subquery of its own: set a = (select ...), b = (select ...).';
   return 'Read the values first, then write them; or confine all tables to one shard key.';

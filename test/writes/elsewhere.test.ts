@@ -155,7 +155,7 @@ const cases: Record<string, Case> = {
   },
   'update keeps every type of value': {
     write:
-      'update orders set total = (select o.total from orders o where o.id = 2000 + orders.id) where id between 1 and 5',
+      'update orders set total = o.total from orders o where o.id = 2000 + orders.id and orders.id between 1 and 5',
   },
   'update with blobs from elsewhere': {
     write:
@@ -165,6 +165,16 @@ const cases: Record<string, Case> = {
     write:
       'update orders set status = u.name, total = u.score from users u where u.id = orders.user_ref returning id, status, total',
     rows: 'any',
+  },
+  'update by what other rows have and the update leaves': {
+    write: 'update orders set status = (select count(*) from orders o where o.quantity = orders.quantity)',
+  },
+  'update by a sum of itself': {
+    write: 'update orders set quantity = (select sum(quantity) from orders where quantity < 100) + quantity % 7',
+  },
+  'update by the rows before, read in FROM': {
+    write:
+      'update users set age = s.n from (select u.id, (select count(x.age) from users x where x.id < u.id) as n from users u) s where s.id = users.id',
   },
   'update from a subquery': { write: `update users set age = t.n from (${TOTALS}) as t where t.user_ref = users.id` },
   'update from several': {
@@ -302,6 +312,15 @@ const refused: Record<string, { readonly write: Write; readonly code?: string; r
   'from that gives one row several values': {
     write: 'update users set age = o.quantity from orders o where o.quantity <> users.age',
     remedy: /max\(\)/,
+  },
+  'a subquery that sees what the update has changed': {
+    write: 'update orders set quantity = 1 + (select max(o.quantity) from orders o where o.id < orders.id)',
+    remedy: /Read the values in FROM/,
+  },
+  'a subquery that sees what the update has changed, further inside': {
+    write:
+      'update users as u set age = (select n from (select (select sum(x.age) from users x where x.id < u.id) as n))',
+    remedy: /Read the values in FROM/,
   },
   'a null key': {
     write:

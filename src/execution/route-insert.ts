@@ -14,7 +14,7 @@ import {
   placesByOther,
   readsElsewhere,
 } from './insert-keys';
-import { type InsertPart, type Route, type RouteContext, spreadOf, wholeOf } from './route';
+import { bindStatement, type InsertPart, type Route, type RouteContext, spreadOf, wholeOf } from './route';
 import { routeSource } from './route-source';
 
 /** D1 takes 100 KB of SQL text a statement. */
@@ -30,6 +30,10 @@ export async function routeInsert(plan: InsertPlan, params: Params, context: Rou
   const leavesId = plan.idColumn === undefined && plan.rows.some(({ id }) => isNull(id, params));
   if (leavesId && source) return routeSource(plan, source, params, context);
   const read = await spreadOf(plan.reaches, params, placement);
+  if (plan.highestId) {
+    const highest = await context.read(bindStatement(plan.highestId, params));
+    await passOverAll(plan, [highest[0]?.[0]], context);
+  }
   const ids = await idsFor(plan, params, context);
   const isTooLong = (plan.whole.slots.length > MAX_PARAMS && plan.rows.length > 1) || ids.size > 0;
   const all = plan.rows.map((_, i) => i);

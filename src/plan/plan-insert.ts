@@ -10,7 +10,7 @@ import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, isLocalTo } from './locality';
 import type { InsertPlan, InsertRow } from './plan';
-import { planSource } from './plan-source';
+import { planSource, readHighestId, readHighestOf } from './plan-source';
 import { type ReturnedColumn, returningOutput, writeReturning } from './positional';
 import { reachesOf, wholeStatement } from './reach';
 import {
@@ -41,6 +41,7 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
     source: undefined,
     keyUpdates: [],
     idColumn: undefined,
+    highestId: undefined,
   } as const;
   const { placement } = table;
   const renamed = plan.output.positional && plan.output.returning;
@@ -78,13 +79,17 @@ export function planInsert(parsed: Parsed, statement: Insert, binder: Binder): I
   const isComputed = positions.key >= 0 && rows.some((row) => !row.key);
   const reads = bound !== undefined || plan.reaches.length > 0 || isComputed;
   const source = reads ? sourceWith(columns, table.rowidAlias) : undefined;
-  const keyed = { ...plan, ...pieces, rows, idColumn, source, keyUpdates: keyUpdatesOf(parsed, statement, table, key) };
+  const id = table.rowidAlias === key.name ? undefined : table.rowidAlias;
+  const isIdGiven = bound ? positions.id >= 0 : rows.some((row) => row.id === 'other');
+  const highestId = id !== undefined && isIdGiven ? readHighestId(parsed, statement, columns, id) : undefined;
+  const keyUpdates = keyUpdatesOf(parsed, statement, table, key);
+  const keyed = { ...plan, ...pieces, rows, idColumn, source, keyUpdates, highestId };
   if (isComputed && source) return { ...keyed, mode: 'found' };
   if (leavesId) {
     if (source) return { ...keyed, mode: 'found' };
     throw missingId(table, table.rowidAlias as string, parsed.sql);
   }
-  if (bound) return planSelect(parsed, bound, positions, keyed, binder);
+  if (bound) return planSelect(parsed, bound, positions, keyed, binder, statement.ctes.length > 0);
   const drops = statement.conflictAction === 'ignore' || statement.onConflict.some((one) => !one.update || one.where);
   if (!plan.returning || !drops || rows.length < 2) return { ...keyed, mode: 'rows' };
   const returned = new SqlWriter(parsed.sql, parsed.tokens)
@@ -223,6 +228,7 @@ function planSelect(
   at: Positions,
   plan: Omit<InsertPlan, 'mode'>,
   binder: Binder,
+  withCtes: boolean,
 ): InsertPlan {
   const { table } = plan;
   const [core, ...others] = bound.cores;
@@ -244,9 +250,12 @@ function planSelect(
   const isColocated = core && anchor && insertsOwnKey(core, bound, anchor, at.key, plan) && isLocalTo(anchor, binder);
   if (isColocated && !(isConstant && plan.source)) {
     if (isConstant) throw missingId(table, table.rowidAlias as string, parsed.sql);
+    const id = expressions[at.id]?.expr;
+    const isPlain = bound.select.ctes.length === 0 && !withCtes;
     return {
       ...plan,
       mode: 'colocated',
+      highestId: plan.highestId && id && isPlain ? readHighestOf(parsed, core.core, id) : plan.highestId,
       reaches: [{ kind: 'keys', keyspace: anchor.keyspace, keys: anchor.keySet() }],
     };
   }

@@ -1,6 +1,6 @@
 import type { Table } from '../layout/table';
 import { sameName } from '../layout/table';
-import type { Insert, Parsed } from '../sql/ast';
+import type { Core, Insert, Parsed, Range } from '../sql/ast';
 import { jsonRow, rowPath, valueAt } from '../sql/json-values';
 import { SqlWriter } from '../sql/template';
 import { quoteName } from '../sql/tokens';
@@ -33,6 +33,19 @@ export function planSource(parsed: Parsed, statement: Insert, options: SourceOpt
     tail: writeTail(parsed, statement, options.renamed, returnsKey ? keyName : undefined),
     returnsKey,
   };
+}
+
+/** The highest id that the rows of an INSERT come with, before they are inserted. */
+export function readHighestId(parsed: Parsed, statement: Insert, columns: readonly string[], idName: string) {
+  const find = writeFind(parsed, statement, columns, undefined, idName);
+  const writer = new SqlWriter(parsed.sql, parsed.tokens).text('select max(cast("__shard_id" as integer)) from (');
+  return writer.append(find).text(')').done();
+}
+
+/** The same of a SELECT that makes each row of one row of its tables, in a form of which each shard answers its part. */
+export function readHighestOf(parsed: Parsed, { range, columnsEnd }: Core, id: Range) {
+  const writer = new SqlWriter(parsed.sql, parsed.tokens).text('select max(cast(').copy(id).text(' as integer)) ');
+  return writer.copy({ from: columnsEnd, to: range.to }).done();
 }
 
 function writeFind(

@@ -142,6 +142,11 @@ export interface InsertPlan extends PlanBase {
   readonly keyUpdates: readonly ValueRef[];
   /** The column whose value comes from the table's sequence where it is left out or null. */
   readonly idColumn: string | undefined;
+  /**
+   * Reads the highest INTEGER PRIMARY KEY that expressions give, where another column is the shard key: the sequence has to
+   * go on above it, as no constraint tells of a row with the same one on another shard.
+   */
+  readonly highestId: Template | undefined;
 }
 
 export interface SourceStep {

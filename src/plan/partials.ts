@@ -143,7 +143,7 @@ class PartialWriter {
   #number(call: AggregateCall): Template {
     const { name, args } = call;
     const like = isExtreme(call) ? args : undefined;
-    const part = (fn: string) => this.#add(this.#call(fn, call), { like });
+    const part = (fn: string) => this.#add(fn === 'sum' ? this.#sum(call) : this.#call(fn, call), { like });
     const text = (sql: string) => this.#write().text(sql).done();
     // Integers stay integers until the end: a sum of the sums, and not of numbers that were rounded.
     if (name === 'avg') return text(`(total(${part('sum')}) / sum(${part('count')}))`);
@@ -151,6 +151,13 @@ class PartialWriter {
     if (name === 'count') return text(`coalesce(sum(${part('count')}), 0)`);
     const collation = like ? explicitCollation(this.tokens, args) : '';
     return text(`${name}(${part(name === 'total' ? 'sum' : name)}${collation})`);
+  }
+
+  /** Infinities of both signs have no sum: the null would be taken for that of no values. It overflows instead. */
+  #sum(call: AggregateCall): Template {
+    const writer = this.#write().text('coalesce(').append(this.#call('sum', call));
+    writer.text(', nullif(abs(-9223372036854775807 - (').append(this.#call('count', call));
+    return writer.text(' > 0)), 9223372036854775807))').done();
   }
 
   #text(call: AggregateCall): Template {

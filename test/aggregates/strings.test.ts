@@ -288,6 +288,22 @@ const ROWS: readonly Question[] = [
   ['select length(n.author) > 0, count(*) from notes n group by length(n.body) > 0 order by 2'],
 ];
 
+/** Infinities of both signs in one shard, over which a sum is null although there are values. */
+const INFINITE: readonly Question[] = [
+  [
+    'select sum(x), total(x), avg(x), count(x) from (select price, case id % 3 when 0 then 9e999 when 1 then -9e999 else price end as x from notes)',
+  ],
+  ['select sum(case id % 2 when 0 then 9e999 else -9e999 end), count(*) from notes'],
+  [
+    'select avg(case id % 2 when 0 then 9e999 else -9e999 end), total(case id % 2 when 0 then 9e999 else -9e999 end) from notes',
+  ],
+  ['select sum(case when id < 3 then (id * 2 - 3) * 9e999 else price end), id % 1 from notes group by id % 1'],
+  [
+    'select sum(case when id % 2 then 9e999 else -9e999 end) filter (where id % 2), sum(price) filter (where id < 0) from notes',
+  ],
+  ['select count(distinct kind), count(distinct body), total((id % 2 * 2 - 1) * 9e999), avg(price) > 0 from notes'],
+];
+
 /** The values of an expression that is repeated are not the same. */
 const SPOILED: readonly Question[] = [
   ['select id % ? >= 0, count(*) from notes group by id % ? order by 2', 3, 4],
@@ -321,6 +337,10 @@ describe.each([1, 2, 5])('on %i shards', (count) => {
     const [sql, ...params] = question;
     expect(await ask(db.$client, sql, params)).toEqual(await ask(plain, sql, params));
     if (count > 1) expect(await explain(question)).toContain('fetch __shard_groups');
+  });
+
+  it.each(INFINITE.map((question) => [question[0], question] as const))('%s', async (_, [sql]) => {
+    expect(await ask(db.$client, sql)).toEqual(await ask(plain, sql));
   });
 
   it.each([...ROWS, ...SPOILED].map((question) => [question[0], question] as const))(

@@ -1,13 +1,19 @@
-import { sameName, type Table, writtenColumn } from '../layout/table';
+import { sameName, writtenColumn } from '../layout/table';
 import type { Modification, Range } from '../sql/ast';
 import { selectsIn } from '../sql/functions';
-import { isOp, isWord, type Token } from '../sql/tokens';
+import { foldName, isOp, type Token } from '../sql/tokens';
 import type { Binder } from './bind';
 import { resolve, type Scope, type TableRef } from './scope';
 
+/** Behind these a subquery may first be worked out when rows were written already. */
+const LAZY = new Set(['case', 'iif', 'if', 'and', 'or']);
+/** Their first argument is always worked out. */
+const LAZY_AFTER_FIRST = new Set(['coalesce', 'ifnull']);
+
 /**
- * Does a subquery in SET run once for each row, and read what the same UPDATE has changed in the rows before? One database
- * shows it those changes; found before the first write, the values would be others. What stands in FROM is read first anyway.
+ * Does a subquery in SET read what the same UPDATE has changed in the rows before? It does if it is worked out for each row, or
+ * first for a later one. One database shows it those changes; found before the first write, the values would be others. What
+ * stands in FROM is read first anyway.
  */
 export function readsOwnChanges(
   statement: Modification,
@@ -17,52 +23,61 @@ export function readsOwnChanges(
 ): boolean {
   if (statement.from.length > 0 || !setRefs.some(({ table }) => table === target.table)) return false;
   const { tokens } = binder;
-  const ranges = statement.set.flatMap(({ value }) => selectsIn(tokens, value));
   const written = statement.set.flatMap(({ columns }) => columns.map((name) => writtenColumn(target.table, name)));
-  return ranges.some(
-    (range) =>
-      isCorrelated(range, target, binder) && (statement.ctes.length > 0 || names(tokens, range, written, target.table)),
+  return statement.set.some(({ value }) =>
+    selectsIn(tokens, value).some((range) => {
+      const { isCorrelated, reads } = namesIn(range, target, written, binder);
+      // What a CTE reads stands elsewhere.
+      return (reads || statement.ctes.length > 0) && (isCorrelated || isLazy(tokens, value, range));
+    }),
   );
 }
 
-/** A name in it, at any depth, is a column of the row that is written. */
-function isCorrelated(range: Range, target: TableRef, binder: Binder): boolean {
-  const { tokens } = binder;
-  const cores = binder.selects
-    .flatMap((bound) => bound.cores.map(({ core, scope }) => ({ range: core.range, scope })))
-    .filter((one) => one.range.from >= range.from && one.range.to <= range.to);
-  const scopeAt = (at: number): Scope | undefined =>
-    cores
-      .filter((one) => one.range.from <= at && at < one.range.to)
-      .sort((a, b) => a.range.to - a.range.from - (b.range.to - b.range.from))[0]?.scope;
-  for (let i = range.from; i < range.to; i++) {
-    const token = tokens[i] as Token;
-    if ((token.kind !== 'word' && token.kind !== 'name') || isOp(tokens[i + 1], '(')) continue;
-    const path = [token.value];
-    const from = i;
-    for (; isOp(tokens[i + 1], '.'); i += 2) path.push((tokens[i + 2] as Token).value);
-    // ORDER BY and LIMIT stand behind the cores: what is named there and not found is taken to be of the row.
-    const scope = scopeAt(from);
-    if (scope ? resolve(scope, path)?.ref === target : isColumnOf(target, path)) return true;
+function isLazy(tokens: readonly Token[], { from }: Range, select: Range): boolean {
+  for (let i = from; i < select.from; i++) {
+    const name = foldName((tokens[i] as Token).value);
+    if (LAZY.has(name) || (LAZY_AFTER_FIRST.has(name) && i + 3 !== select.from)) return true;
   }
   return false;
+}
+
+/** Whether a subquery names, at any depth, columns of the row that is written, and written columns of other rows. */
+function namesIn(range: Range, target: TableRef, written: readonly string[], binder: Binder) {
+  const { tokens } = binder;
+  const scopeAt = scopesOf(range, binder);
+  const { table } = target;
+  const isWritten = (name: string) => written.some((one) => sameName(one, writtenColumn(table, name)));
+  let isCorrelated = false;
+  let reads = false;
+  for (let i = range.from; i < range.to; i++) {
+    const token = tokens[i] as Token;
+    const before = tokens[i - 1];
+    // All columns. Behind a name it may be a product as well.
+    if (isOp(token, '*') && (isOp(before, '.') || isOp(before, ',') || before?.kind === 'word')) reads = true;
+    if ((token.kind !== 'word' && token.kind !== 'name') || isOp(tokens[i + 1], '(')) continue;
+    if (foldName(token.value) === 'natural') reads = true;
+    const path = [token.value];
+    const scope = scopeAt(i);
+    for (; isOp(tokens[i + 1], '.') && !isOp(tokens[i + 2], '*'); i += 2) path.push((tokens[i + 2] as Token).value);
+    const ref = resolve(scope, path)?.ref;
+    const name = path.at(-1) as string;
+    // ORDER BY and LIMIT stand behind their SELECT: what is named there is taken to be of either row.
+    if (ref === target || (!scope && isColumnOf(target, path))) isCorrelated = true;
+    if (ref !== target && (!ref || ref.table === table) && isWritten(name)) reads = true;
+  }
+  return { isCorrelated, reads };
+}
+
+/** The scope of the innermost SELECT at a token. */
+function scopesOf(range: Range, { selects }: Binder): (at: number) => Scope | undefined {
+  const cores = selects
+    .flatMap((bound) => bound.cores.map(({ core, scope }) => ({ ...core.range, scope })))
+    .filter(({ from, to }) => from >= range.from && to <= range.to)
+    .sort((a, b) => a.to - a.from - (b.to - b.from));
+  return (at) => cores.find(({ from, to }) => from <= at && at < to)?.scope;
 }
 
 const isColumnOf = ({ table, alias }: TableRef, path: readonly string[]): boolean =>
   path.length > 1
     ? sameName(path.at(-2) as string, alias)
     : table.columns.some(({ name }) => sameName(name, path[0] as string));
-
-/** Does a subquery name one of these columns, or all columns? */
-function names(tokens: readonly Token[], { from, to }: Range, columns: readonly string[], table: Table): boolean {
-  for (let i = from; i < to; i++) {
-    const token = tokens[i] as Token;
-    if (isWord(token, 'natural')) return true;
-    if (isOp(token, '*') && (isOp(tokens[i - 1], '.') || isOp(tokens[i - 1], ',') || tokens[i - 1]?.kind === 'word')) {
-      return true;
-    }
-    const isName = token.kind === 'word' || token.kind === 'name';
-    if (isName && columns.some((name) => sameName(name, writtenColumn(table, token.value)))) return true;
-  }
-  return false;
-}

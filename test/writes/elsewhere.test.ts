@@ -169,6 +169,10 @@ const cases: Record<string, Case> = {
   'update by what other rows have and the update leaves': {
     write: 'update orders set status = (select count(*) from orders o where o.quantity = orders.quantity)',
   },
+  'update by rows of others, and by the least of all': {
+    write:
+      'update orders set quantity = (select count(*) from users where users.age > orders.quantity), status = coalesce((select min(o.status) from orders o), status)',
+  },
   'update by a sum of itself': {
     write: 'update orders set quantity = (select sum(quantity) from orders where quantity < 100) + quantity % 7',
   },
@@ -320,6 +324,11 @@ const refused: Record<string, { readonly write: Write; readonly code?: string; r
   'a subquery that sees what the update has changed, further inside': {
     write:
       'update users as u set age = (select n from (select (select sum(x.age) from users x where x.id < u.id) as n))',
+    remedy: /Read the values in FROM/,
+  },
+  'a subquery that is first worked out for a later row': {
+    write:
+      'update orders set quantity = case when id > 3 then (select max(quantity) from orders) else quantity + 100 end',
     remedy: /Read the values in FROM/,
   },
   'a null key': {

@@ -16,6 +16,20 @@ beforeEach(async () => {
   for (const database of Object.values(shards(3))) await run(database, TABLES);
 });
 
+it('a batch may insert computed ids', async () => {
+  const { $client } = open();
+  await $client.prepare("insert into authors values ('ada', 1)").run();
+  await $client.prepare("insert into notes (author) values ('ada')").run();
+  const batch = [
+    "insert into notes (id, author) values (20 + 3, 'ada')",
+    "insert into notes (id, author) select 30 + place, id from authors where id = 'ada'",
+  ];
+  await $client.batch(batch.map((sql) => $client.prepare(sql)));
+  for (let i = 0; i < 40; i++) await $client.prepare("insert into notes (author) values ('bob')").run();
+  const { results } = await $client.prepare('select count(*) as n, count(distinct id) as d from notes').all();
+  expect(results).toEqual([{ n: 43, d: 43 }]);
+});
+
 it.each([
   'insert into notes (id, author, text) select 20 + place, id, 1 from authors',
   'insert into notes (id, author, text) select ?1 + place, id, 1 from authors where place >= 0',

@@ -57,7 +57,7 @@ let fetched = 0;
 const counted = (database: D1Database): D1Database =>
   new InterceptedD1(database, async (call, run) => {
     const answer = await run();
-    const isFinish = (at: number) => call.statements[at]?.sql.includes(' as materialized (');
+    const isFinish = (at: number) => / as materialized \(| end as weight/.test(call.statements[at]?.sql ?? '');
     for (const [i, result] of (Array.isArray(answer) ? (answer as D1Result[]) : []).entries()) {
       if (i > 0 && !isFinish(i)) fetched += result.results.length;
     }

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { GatherLimitError, type QueryLimitError, shardedDrizzle } from '../src';
+import { InterceptedD1 } from './support/intercepted-d1';
 import { resetDatabases } from './support/reset';
 import { runEverywhere } from './support/seed';
 import { shards } from './support/shards';
@@ -36,7 +37,8 @@ const refusalOf = (promise: Promise<unknown>): Promise<QueryLimitError> =>
 describe('limits.queries', () => {
   it('counts what a page that is not filled takes besides', async () => {
     const sql = 'select p.id from posts p join people a on a.id = p.title order by p.id limit 3';
-    const queries = 4 * COUNT + 2 + 3 * COUNT + 2;
+    // The tables are weighed before they are fetched whole.
+    const queries = 4 * COUNT + 2 + 5 * COUNT + 2;
     expect((await open({ queries }).$client.prepare(sql).all()).results).toEqual([]);
     const error = await refusalOf(
       open({ queries: queries - 1 })
@@ -52,12 +54,12 @@ describe('limits.queries', () => {
     [
       'rows that are fetched and finished',
       'select count(*) from people a join people b on a.name = b.name',
-      2 * COUNT + 2,
+      3 * COUNT + 2,
     ],
     [
       'rows that others name',
       "select a.id from people a join posts p on p.title = a.name where p.title = 'name 1'",
-      4 * COUNT + 2,
+      5 * COUNT + 2,
     ],
     ['a write to all shards, tried first', "update people set name = 'x' where name = 'y'", 4 * COUNT],
   ])('knows before it runs how many %s takes', async (_, sql, queries) => {
@@ -96,6 +98,32 @@ describe('limits.gatherRows and gatherBytes', () => {
     expect(error).toBeInstanceOf(GatherLimitError);
     expect(error.message).toContain('Add a condition on people alone');
     expect((await open(enough).$client.prepare(join).all()).results).toHaveLength(1);
+  });
+
+  it('are compared before any row has come', async () => {
+    let came = 0;
+    const counted = Object.entries(shards(COUNT)).map(([name, database]) => [
+      name,
+      new InterceptedD1(database, async (call, run) => {
+        const answer = await run();
+        const isFetch = (at: number) => call.statements[at]?.sql.includes('__shard_r0') ?? false;
+        const results = Array.isArray(answer) ? (answer as D1Result[]) : [];
+        for (const [at, { results: rows }] of results.entries()) if (isFetch(at)) came += rows.length;
+        return answer;
+      }),
+    ]);
+    const db = shardedDrizzle({
+      shards: Object.fromEntries(counted) as Record<string, D1Database>,
+      limits: { gatherBytes: 12, gatherRows: 20 },
+      tables: { posts: { key: 'author' } },
+    });
+    await refusalOf(db.$client.prepare(join).all());
+    expect(came).toBeLessThan(30);
+    // A page as long as all rows is no way round.
+    const page = 'select a.id, b.id from people a left join people b on a.name = b.name order by a.id limit 1000000';
+    came = 0;
+    expect(await refusalOf(db.$client.prepare(page).all())).toBeInstanceOf(GatherLimitError);
+    expect(came).toBeLessThan(30 + 2 * COUNT);
   });
 
   it('count only the rows that others name', async () => {

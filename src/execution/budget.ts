@@ -1,5 +1,6 @@
 import { QueryLimitError } from '../errors';
 import type { GatherRoute, Route } from './route';
+import { isWeighed } from './weigh';
 
 /**
  * How many queries D1 is asked at most to run a statement, if nothing has to be asked again. Each statement of a batch counts,
@@ -32,7 +33,7 @@ function fetchesOf({ levels, fetches, shards }: GatherRoute): number {
     levels.map((level) => {
       const own = level.flatMap((i) => fetches[i] ?? []);
       const asked = own.some(({ all }) => all) ? shards : [...new Set(own.flatMap((fetch) => fetch.shards))];
-      return asked.length + sum(own.map((fetch) => fetch.shards.length));
+      return asked.length + sum(own.map((fetch) => (isWeighed(fetch) ? 2 : 1) * fetch.shards.length));
     }),
   );
 }

@@ -13,18 +13,16 @@ import type { GatherFetch, GatherRoute, Spread } from './route';
 import { inLists } from './route-read';
 import { type Executor, spreadDemand } from './run';
 import { type Answer, rowsOf } from './shard-set';
+import { type FetchLimits, isWeighed, tooHeavy, weighStatement } from './weigh';
 
 /** A bound string may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
 const CHUNK_LENGTH = 600_000;
 /** The owners of more keys than these are not looked for: every shard gets the list. */
 const MAX_KEYS = 200;
 
-export interface StatementLimits {
+export interface StatementLimits extends FetchLimits {
   /** D1 queries. */
   readonly queries: number;
-  /** Fetched in all. */
-  readonly rows: number;
-  readonly bytes: number;
 }
 
 /**
@@ -96,23 +94,28 @@ class Gathering {
     const { limits } = this.executor.cluster;
     // Where rows of any key are fetched, the digests of all shards say that none is missing and none comes twice.
     const keys = asks.flatMap(({ spread }) => (spread.all ? [] : spread.keys));
-    const statements = asks.map(({ fetch, statement: { sql, params } }) => ({
-      sql: fetch.top ? sql : `${sql} limit ${limits.rows + 1}`,
-      params,
-    }));
+    const fetches = asks.map(({ fetch, statement }) => withinLimit(fetch, statement, limits.rows + 1));
+    const weights = asks.flatMap((ask, i) =>
+      isWeighed(ask.fetch) ? [weighStatement(fetches[i] as BoundStatement, i, arraysOf(ask), limits)] : [],
+    );
     const demand = spreadDemand(this.attempt, shard, { keys }, false);
-    const answer = await this.executor.shards.guarded(demand, statements, { tables: this.tables, write: false });
-    for (const [i, { results }] of answer.results.entries()) {
+    const purpose = { tables: this.tables, write: false };
+    const answer = await this.executor.shards.guarded(demand, [...weights, ...fetches], purpose).catch((error) => {
+      const heavy = asks[tooHeavy(error) ?? -1];
+      throw heavy ? this.tooMuch(heavy.fetch.table.table.name) : error;
+    });
+    const results = answer.results.slice(weights.length);
+    for (const [i, { results: rows }] of results.entries()) {
       const name = (asks[i] as Ask).fetch.table.name;
       let bytes = 0;
-      for (const row of results) bytes += sizeOf(row as Record<string, unknown>);
-      this.#counted.set(`${name} ${shard}`, { rows: results.length, bytes });
+      for (const row of rows) bytes += sizeOf(row as Record<string, unknown>);
+      this.#counted.set(`${name} ${shard}`, { rows: rows.length, bytes });
       const sum = (what: 'rows' | 'bytes') => [...this.#counted.values()].reduce((total, one) => total + one[what], 0);
       if (sum('rows') > limits.rows || sum('bytes') > limits.bytes) {
         throw this.tooMuch((asks[i] as Ask).fetch.table.table.name);
       }
     }
-    return answer;
+    return { ...answer, results };
   }
 
   async #ready(fetch: GatherFetch): Promise<Ask> {
@@ -185,6 +188,12 @@ class Gathering {
     );
   }
 }
+
+/** No more rows than show that there are too many; a page has a LIMIT already, its last value. */
+const withinLimit = ({ top }: GatherFetch, { sql, params }: BoundStatement, most: number): BoundStatement => {
+  if (!top) return { sql: `${sql} limit ${most}`, params };
+  return { sql, params: [...params.slice(0, -1), Math.min(top.limit ?? most, most)] };
+};
 
 const arraysOf = ({ fetch }: Ask): number => Math.ceil(fetch.table.columns.length / COLUMNS_PER_ARRAY);
 

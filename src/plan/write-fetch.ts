@@ -55,8 +55,8 @@ export function writeFetch(
   }
   if (cut) writeCut(writer, cut, unqualified);
   const template = writer.done();
-  // The values of links are bound besides.
-  return template.slots.length <= MAX_PARAMS - LINK_PARAMS ? { template, filtered, cut: cut !== undefined } : all;
+  // The values of links are bound besides, and a list of keys.
+  return template.slots.length <= MAX_PARAMS - LINK_PARAMS - 1 ? { template, filtered, cut: cut !== undefined } : all;
 }
 
 /** What is no name any more without its qualifier, is quoted: `p.'title'`, `p.current_date`. */

@@ -32,8 +32,8 @@ export interface Counts {
   calls: Asked[];
 }
 
-const isFinish = (sql: string): boolean =>
-  /"\) as materialized|from json_each\(\?\)\)\) /.test(sql) || sql.includes(' as materialized (');
+/** The statement that finishes, and those that say how much there would be to fetch. */
+const isFinish = (sql: string): boolean => sql.includes(' as materialized (') || sql.includes(' end as weight');
 
 /** Rows that shards have sent, but for those of the statement that finishes. */
 export const rowsFetched = ({ calls }: Counts): number =>

@@ -1,6 +1,6 @@
 import { UnsupportedStatementError } from '../errors';
 import type { Layout } from '../layout/layout';
-import { type Column, sameName, type Table, writtenColumn } from '../layout/table';
+import { sameName, type Table, writtenColumn } from '../layout/table';
 import type { Insert, Parsed, Range } from '../sql/ast';
 import { readValue, type ValueRef } from '../sql/conditions';
 import { selectsIn, unstableIn } from '../sql/functions';
@@ -9,19 +9,12 @@ import { quoteName } from '../sql/tokens';
 import type { Binder } from './bind';
 import type { KeyClass } from './key-class';
 import { anchorOf, isLocalTo } from './locality';
+import { checkConflicts, keyUpdatesOf } from './on-conflict';
 import type { InsertPlan, InsertRow } from './plan';
 import { planSource, readHighestId, readHighestOf } from './plan-source';
 import { type ReturnedColumn, returningOutput, writeReturning } from './positional';
 import { reachesOf, wholeStatement } from './reach';
-import {
-  blindConflict,
-  blindUniques,
-  checkReplicatedWrite,
-  isColumnNamed,
-  keyChange,
-  missingId,
-  missingKey,
-} from './refusals';
+import { checkReplicatedWrite, missingId, missingKey } from './refusals';
 import type { BoundCore, BoundSelect, Scope, TableRef } from './scope';
 
 /** Plans an INSERT: its rows go to the shards that own their keys. */
@@ -284,35 +277,6 @@ function insertsOwnKey(
   if (placement.kind !== 'sharded' || !output?.key || output.nullable) return false;
   const isAlike = anchor.keyspace === placement.keyspace && anchor.affinity === placement.key.affinity;
   return isAlike && output.key.outermost() === anchor;
-}
-
-/** A unique value on another shard is not seen, so "on conflict" would quietly insert a second row. */
-function checkConflicts(parsed: Parsed, statement: Insert, layout: Layout, table: Table, key: Column): void {
-  const hasKey = (columns: readonly string[]) => columns.some((name) => sameName(name, key.name));
-  const remedy = `Name a conflict target that includes the shard key ${key.name}.`;
-  const refuse = (columns: readonly string[], what: string) => blindConflict(what, table, columns, parsed.sql, remedy);
-  const acts = statement.conflictAction === 'ignore' || statement.conflictAction === 'replace';
-  const untargeted = acts || statement.onConflict.some((one) => one.target === undefined);
-  if (untargeted) {
-    const blind = blindUniques(layout.actual(table), key)[0];
-    const what = acts ? `INSERT OR ${statement.conflictAction?.toUpperCase()}` : 'ON CONFLICT without a target';
-    if (blind) throw refuse(blind, what);
-  }
-  for (const { target } of statement.onConflict) if (target && !hasKey(target)) throw refuse(target, 'ON CONFLICT');
-}
-
-/** `do update set key = ...`: allowed when it is the value that is inserted. */
-function keyUpdatesOf(parsed: Parsed, statement: Insert, table: Table, key: Column): ValueRef[] {
-  const values: ValueRef[] = [];
-  for (const assignment of statement.onConflict.flatMap((one) => one.update ?? [])) {
-    if (!assignment.columns.some((name) => sameName(writtenColumn(table, name), key.name))) continue;
-    const isSame = isColumnNamed(parsed.tokens, assignment.value, key.name, ['excluded', statement.target.alias]);
-    if (assignment.columns.length === 1 && isSame) continue;
-    const value = assignment.columns.length === 1 ? readValue(parsed.tokens, assignment.value) : undefined;
-    if (!value) throw keyChange(statement.target.name, key, parsed.sql);
-    values.push(value);
-  }
-  return values;
 }
 
 /** What the database would fill in, each shard would fill in by itself. */

@@ -1,4 +1,4 @@
-import { GatherLimitError, ShardQueryError, SqlSyntaxError } from '../errors';
+import { ShardQueryError, SqlSyntaxError } from '../errors';
 import { TablesNeeded } from '../layout/layout';
 import { Attempt } from '../placement/attempt';
 import type { Demand, PlacedKey } from '../placement/guard';
@@ -12,16 +12,17 @@ import { type Patience, untilAccepted } from './attempts';
 import { askBalanced } from './balance';
 import { checkQueries, queriesOf } from './budget';
 import { claimerFor } from './claiming';
-import { gather, type StatementLimits } from './gather';
+import type { StatementLimits } from './gather';
 import { needKeys } from './need-keys';
 import type { Numbers } from './numbers';
 import type { Planner } from './planner';
 import { probeSources } from './probe';
 import { mergeScatter, named } from './results';
-import type { GatherRoute, Route, RouteContext, ScatterRoute, SingleRoute, Spread } from './route';
+import type { Route, RouteContext, ScatterRoute, SingleRoute, Spread } from './route';
 import { routeInsert } from './route-insert';
 import { routeRead } from './route-read';
 import { routeEvery, routeWrite } from './route-write';
+import { runGather } from './run-gather';
 import { type Answer, type RowFormat, rowsOf, type ShardRows, type ShardSet } from './shard-set';
 import { guardedWrite } from './write';
 import { runBroadcast, runInsert, runTwoPhase } from './write-routes';
@@ -217,7 +218,7 @@ export class Executor {
       case 'scatter':
         return named(route, mergeScatter(route, await this.#scatter(route, attempt, tables)));
       case 'gather':
-        return named(route, await this.#gather(route, attempt, tables));
+        return named(route, await runGather(this, route, attempt, tables));
       case 'insert':
         return named(route, await runInsert(this, route, attempt, tables));
       case 'broadcast':
@@ -228,25 +229,6 @@ export class Executor {
   }
 
   /** @param used Queries that were made for it already, with another plan. */
-  async #gather(route: GatherRoute, attempt: Attempt, tables: readonly string[], used = 0): Promise<ShardRows> {
-    const goOn = async (otherwise: () => Promise<GatherRoute>) => {
-      const next = await otherwise();
-      const sum = used + queriesOf(route, false);
-      this.checkQueries([next], tables, sum);
-      return this.#gather(next, attempt, tables, sum);
-    };
-    try {
-      const { finish, leastRows } = await gather(route, this, attempt, tables);
-      const demand = demandOf(attempt, route.finishOn, [], false);
-      const { results } = await this.shards.guarded(demand, [finish], { tables, write: false });
-      const answer = rowsOf(results[0] as D1Result);
-      return route.otherwise && answer.rows.length < leastRows ? goOn(route.otherwise) : answer;
-    } catch (error) {
-      if (!route.otherwise || !outgrows(error)) throw error;
-      return goOn(route.otherwise);
-    }
-  }
-
   /** One shard runs the statement, behind its guard; D1's own result. */
   async single(route: SingleRoute, attempt: Attempt, tables: readonly string[]): Promise<D1Result> {
     const { shard, keys, all, write, statement } = route;
@@ -275,11 +257,6 @@ export class Executor {
     return this.shards.guarded(demand, [route.statement], { tables, write: false });
   }
 }
-
-/** Partial sums and texts may be too large where the rows themselves are not. */
-const outgrows = (error: unknown): boolean =>
-  error instanceof GatherLimitError ||
-  (error instanceof ShardQueryError && /integer overflow|string or blob too big/.test(error.message));
 
 /** What one shard must be and own. `all`: it alone answers for every key, so its digest must be that of the whole cluster. */
 export function demandOf(

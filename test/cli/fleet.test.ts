@@ -6,7 +6,7 @@ import type { ApiRequest } from './support/d1-api-server';
 import { SimulatedBackend } from './support/simulated-backend';
 import { FILES } from './support/workspace';
 
-const SHARDS = 120;
+const SHARDS = 80;
 /** Cloudflare's limit in small: what is sent in three windows of the pace is less than what is allowed in fewer. */
 const LIMIT = { requests: 300, windowMs: 1000 };
 const PACE = { SHARDED_API_RATE: '95/0.36' };

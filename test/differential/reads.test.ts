@@ -8,7 +8,7 @@ import { queryOn } from './queries/run';
 import { cases, PATH, SEED, SHARD_COUNTS, TIMEOUT } from './settings';
 import { load, openSides, type Sides } from './sides';
 
-const RUNS = { full: 800, sparse: 150 } as const;
+const RUNS = { full: 650, sparse: 120 } as const;
 
 describe.each(SHARD_COUNTS)('queries on %i shards', (count) => {
   it.each(['full', 'sparse'] as const)('give the rows of one D1: %s tables', { timeout: TIMEOUT }, async (size) => {

@@ -129,20 +129,20 @@ describe.each([
     return mortal.calls.length;
   }
 
-  it.each(Object.keys(SCOPES) as (keyof typeof SCOPES)[])(
-    'leaves a move of a %s whole or undone, wherever it stops',
-    { timeout: 240_000 },
-    async (scope) => {
-      const calls = await recordedCalls(scope);
-      expect(calls).toBeGreaterThan(10);
-      // What a sleeper does later is all that rows have to do with.
-      const those = scope === 'slots without rows' ? (['stall before'] as const) : accidents;
-      for (let at = 0; at < calls; at++) {
-        for (const accident of those) await survive(scope, at, accident);
-      }
-      await checkAfterwards();
-    },
+  // What a sleeper does to slots without rows it does to the shards: the place of the catalog changes nothing.
+  const scopes = (Object.keys(SCOPES) as (keyof typeof SCOPES)[]).filter(
+    (scope) => place === 'coordinator' || scope !== 'slots without rows',
   );
+  it.each(scopes)('leaves a move of a %s whole or undone, wherever it stops', { timeout: 240_000 }, async (scope) => {
+    const calls = await recordedCalls(scope);
+    expect(calls).toBeGreaterThan(10);
+    // What a sleeper does later is all that rows have to do with.
+    const those = scope === 'slots without rows' ? (['stall before'] as const) : accidents;
+    for (let at = 0; at < calls; at++) {
+      for (const accident of those) await survive(scope, at, accident);
+    }
+    await checkAfterwards();
+  });
 
   async function survive(scope: keyof typeof SCOPES, at: number, accident: Accident): Promise<void> {
     const from = await isOn(scope);

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { shardedDrizzle } from '../../src';
 import { cities } from '../support/cities';
-import { InterceptedD1 } from '../support/intercepted-d1';
+import { type Counts, countedShards, rowsFetched } from '../support/counted-fetches';
 import { resetDatabases } from '../support/reset';
 import { run } from '../support/seed';
 import { plain, shards } from '../support/shards';
@@ -12,23 +12,15 @@ const TABLES = [
   'create table countries (code text primary key, continent text)',
 ];
 const COUNT = 600;
-/** Rows that shards have sent, but for those of one statement that finishes. */
-let fetched = 0;
+/** What the shards have sent. */
+let counts: Counts;
 let db: ReturnType<typeof open>;
 
 function open() {
-  const counting = Object.entries(shards(3)).map(([name, database]) => [
-    name,
-    new InterceptedD1(database, async (call, ask) => {
-      const answer = await ask();
-      const results = Array.isArray(answer) ? (answer as D1Result[]) : [];
-      const own = results.slice(1).filter((_, i) => !call.statements[i + 1]?.sql.includes('__shard_groups"('));
-      fetched += own.reduce((sum, { results: rows }) => sum + rows.length, 0);
-      return answer;
-    }),
-  ]);
+  const counted = countedShards(3);
+  counts = counted.counts;
   return shardedDrizzle({
-    shards: Object.fromEntries(counting) as Record<string, D1Database>,
+    shards: counted.databases,
     tables: { visits: { key: 'city_id' }, countries: { replicated: true } },
   });
 }
@@ -154,13 +146,13 @@ describe('groups of three shards', () => {
 
   it('send their groups alone', async () => {
     const groups = (await rowsOf(plain, 'select distinct country from cities')).length;
-    fetched = 0;
+    counts.calls = [];
     await rowsOf(db.$client, 'select country, avg(population) from cities group by country');
-    expect(fetched).toBeGreaterThan(groups - 1);
-    expect(fetched).toBeLessThanOrEqual(3 * groups);
-    fetched = 0;
+    expect(rowsFetched(counts)).toBeGreaterThan(groups - 1);
+    expect(rowsFetched(counts)).toBeLessThanOrEqual(3 * groups);
+    counts.calls = [];
     await rowsOf(db.$client, 'select avg(population), count(*) from cities');
-    expect(fetched).toBe(3);
+    expect(rowsFetched(counts)).toBe(3);
   });
 });
 

@@ -3,6 +3,7 @@ import { drizzle } from 'drizzle-orm/d1';
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { shardedDrizzle } from '../../src';
+import { type Counts, countedShards, rowsFetched } from '../support/counted-fetches';
 import { InterceptedD1 } from '../support/intercepted-d1';
 import { resetDatabases } from '../support/reset';
 import { run } from '../support/seed';
@@ -50,22 +51,14 @@ async function fill(database: Pick<D1Database, 'prepare'>) {
   }
 }
 
-/** Rows that shards have sent, but for those of one statement that finishes. */
-let fetched = 0;
+/** What the shards have sent. */
+let counts: Counts;
 
 function open(count: number) {
-  const counting = Object.entries(shards(count)).map(([name, database]) => [
-    name,
-    new InterceptedD1(database, async (call, ask) => {
-      const answer = await ask();
-      const results = Array.isArray(answer) ? (answer as D1Result[]) : [];
-      const own = results.slice(1).filter((_, i) => !call.statements[i + 1]?.sql.includes('__shard_groups"('));
-      fetched += own.reduce((sum, { results: rows }) => sum + rows.length, 0);
-      return answer;
-    }),
-  ]);
+  const counted = countedShards(count);
+  counts = counted.counts;
   return shardedDrizzle({
-    shards: Object.fromEntries(counting) as Record<string, D1Database>,
+    shards: counted.databases,
     tables: { notes: { key: 'author' }, authors: { key: 'id' } },
   });
 }
@@ -392,9 +385,9 @@ describe.each([1, 2, 5])('on %i shards', (count) => {
   it('send groups alone', async () => {
     if (count === 1) return;
     const sends = async (sql: string, ...params: unknown[]) => {
-      fetched = 0;
+      counts.calls = [];
       await ask(db.$client, sql, params);
-      return fetched;
+      return rowsFetched(counts);
     };
     expect(await sends('select group_concat(body), json_group_array(body), count(*) from notes')).toBe(count);
     expect(await sends('select id % 2, string_agg(body, ?) from notes group by id % 2', ';')).toBe(2 * count);

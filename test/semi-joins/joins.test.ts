@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type Counts, rowsFetched } from '../support/counted-fetches';
 import { plain } from '../support/shards';
-import { type Counts, openWorld, rowsFetched, type World } from './support';
+import { openWorld, type World } from './support';
 
 let db: World['db'];
 let counts: Counts;

@@ -1,6 +1,6 @@
 import { integer, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { expect } from 'vitest';
-import { type Counts, callsFor, rowsFetched } from './support';
+import { type Counts, callsFor, rowsFetched } from '../support/counted-fetches';
 
 export const people = sqliteTable('people', {
   id: text('id').primaryKey(),

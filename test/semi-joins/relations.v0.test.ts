@@ -2,9 +2,10 @@ import { asc, desc, eq, gt, like, relations, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/d1';
 import { beforeAll, describe, it } from 'vitest';
 import { shardedDrizzle } from '../../src';
+import { countedShards } from '../support/counted-fetches';
 import { plain } from '../support/shards';
 import { comments, expectSameAtCost, likes, people, posts, tables } from './relational';
-import { countedShards, openWorld, personId, RULES } from './support';
+import { openWorld, personId, RULES } from './support';
 
 const schema = {
   ...tables,

@@ -2,9 +2,10 @@ import * as orm from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/d1';
 import { beforeAll, describe, it } from 'vitest';
 import { shardedDrizzle } from '../../src';
+import { countedShards } from '../support/counted-fetches';
 import { plain } from '../support/shards';
 import { expectSameAtCost, tables } from './relational';
-import { countedShards, openWorld, personId, RULES } from './support';
+import { openWorld, personId, RULES } from './support';
 
 /** The types here are those of drizzle-orm 0.45, which has no `defineRelations`. */
 type Untyped = Record<string, (...args: unknown[]) => never>;

@@ -162,13 +162,16 @@ export const surely = (mentions: readonly Mention[]): Mention[] =>
 function topOf(ref: TableRef, binder: Binder): Top | undefined {
   const { core } = ref;
   const select = binder.selects.find(({ cores }) => cores.length === 1 && cores[0] === core);
-  const [first, ...others] = core.sources;
+  const [first] = core.sources;
+  const others = core.sources.filter((source) => source.ref !== ref);
   const { limit, offset, orderBy } = select?.select ?? {};
-  if (!select || !limit || !orderBy || binder.entangled || first?.ref !== ref) return undefined;
-  const hopeful = others.some(({ source }) => source.join !== 'left');
+  if (!select || !limit || !orderBy || binder.entangled || ref.nullable) return undefined;
+  // Of the first table each row makes one or more if the others are left-joined; otherwise perhaps none.
+  const hopeful = first?.ref !== ref || others.some(({ source }) => source.join !== 'left');
   if (core.core.opaqueFrom || core.hasRightJoin || (hopeful && select.select !== binder.parsed.statement))
     return undefined;
   if (core.aggregate || core.windows || core.core.distinct) return undefined;
+  if (orderBy.length === 0 && first?.ref !== ref) return undefined;
   const isKnown = (range: Range | undefined) => !range || readValue(binder.tokens, range) !== undefined;
   if (!isKnown(limit) || !isKnown(offset)) return undefined;
   const isLink = (range: Range) => hopeful && readLeaf(binder.tokens, range)?.kind === 'columns';

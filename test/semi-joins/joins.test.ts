@@ -88,6 +88,23 @@ const CASES: readonly (readonly [sql: string, most: number, ...params: unknown[]
     'select c.id, p.id from comments c join posts p on p.id = c.post join likes l on l.post = p.id order by c.id limit 6',
     18 + 6 + 12,
   ],
+  // Whichever of the tables it is that they are ordered by.
+  [
+    'select u.name, p.id from people u join posts p on p.author = u.id order by p.stars desc, p.id limit 8 offset 2',
+    30 + 10,
+  ],
+  [
+    'select u.name, p.id, c.id from people u left join likes l on l.person = u.id join posts p on p.author = u.id left join comments c on c.post = p.id order by p.id desc, l.post, c.id limit 4',
+    ALL.people + ALL.posts + ALL.likes + ALL.comments,
+  ],
+  [
+    'select u.name, p.id, c.id from people u join posts p on p.author = u.id left join comments c on c.post = p.id order by p.id desc limit 1',
+    3 + 1 + 4,
+  ],
+  [
+    'select u.id, p.id from people u left join posts p on p.author = u.id order by p.id desc limit 3',
+    ALL.people + ALL.posts,
+  ],
   // IN and EXISTS, either way round.
   ["select count(*), min(name) from people where id in (select author from posts where title = 'title 7')", 23 * 2],
   ["select id from posts where author in (select id from people where country = 'DE') order by id", 60],

@@ -40,14 +40,15 @@ function fetchesOf({ levels, fetches, shards }: GatherRoute): number {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
 
-/**
- * Refuses what needs more queries than allowed, before anything is run.
- *
- * @throws QueryLimitError
- */
-export function checkQueries(queries: number, limit: number, shards: number, tables: readonly string[]): void {
-  if (queries <= limit) return;
-  throw new QueryLimitError(
+/** What needs more queries than allowed is refused before anything is run. */
+export function tooManyQueries(
+  queries: number,
+  limit: number,
+  routes: readonly Route[],
+  tables: readonly string[],
+): QueryLimitError {
+  const shards = new Set(routes.flatMap((route) => route.shards)).size;
+  return new QueryLimitError(
     `This takes up to ${queries} queries on ${shards} shards, more than limits.queries (${limit}).`,
     {
       tables,

@@ -59,7 +59,8 @@ interface Ask {
 class Gathering {
   readonly #fetched: Fetched[] = [];
   /** By fetch and shard, as one may be asked again. */
-  readonly #counted = new Map<string, { rows: number; bytes: number }>();
+  readonly #counted = new Map<string, { readonly rows: number; readonly bytes: number }>();
+  readonly #total = { rows: 0, bytes: 0 };
 
   constructor(
     readonly route: GatherRoute,
@@ -109,13 +110,21 @@ class Gathering {
       const name = (asks[i] as Ask).fetch.table.name;
       let bytes = 0;
       for (const row of rows) bytes += sizeOf(row as Record<string, unknown>);
-      this.#counted.set(`${name} ${shard}`, { rows: rows.length, bytes });
-      const sum = (what: 'rows' | 'bytes') => [...this.#counted.values()].reduce((total, one) => total + one[what], 0);
-      if (sum('rows') > limits.rows || sum('bytes') > limits.bytes) {
+      const total = this.#count(`${name} ${shard}`, rows.length, bytes);
+      if (total.rows > limits.rows || total.bytes > limits.bytes) {
         throw this.tooMuch((asks[i] as Ask).fetch.table.table.name);
       }
     }
     return { ...answer, results };
+  }
+
+  /** All that was fetched, with what came last in the place of what came for the same before. */
+  #count(of: string, rows: number, bytes: number): { readonly rows: number; readonly bytes: number } {
+    const before = this.#counted.get(of) ?? { rows: 0, bytes: 0 };
+    this.#counted.set(of, { rows, bytes });
+    this.#total.rows += rows - before.rows;
+    this.#total.bytes += bytes - before.bytes;
+    return this.#total;
   }
 
   async #ready(fetch: GatherFetch): Promise<Ask> {

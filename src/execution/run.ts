@@ -10,7 +10,7 @@ import type { BoundStatement } from '../sql/bound';
 import type { Telemetry } from '../telemetry/counters';
 import { type Patience, untilAccepted } from './attempts';
 import { askBalanced } from './balance';
-import { checkQueries, queriesOf } from './budget';
+import { queriesOf, tooManyQueries } from './budget';
 import { claimerFor } from './claiming';
 import type { StatementLimits } from './gather';
 import { needKeys } from './need-keys';
@@ -206,8 +206,7 @@ export class Executor {
   checkQueries(routes: readonly Route[], tables: readonly string[], used = 0): void {
     const { limits, rehearseWrites } = this.cluster;
     const queries = routes.reduce((sum, route) => sum + queriesOf(route, rehearseWrites), used);
-    const shards = new Set(routes.flatMap((route) => route.shards)).size;
-    checkQueries(queries, limits.queries, shards, tables);
+    if (queries > limits.queries) throw tooManyQueries(queries, limits.queries, routes, tables);
   }
 
   async run(route: Route, attempt: Attempt, tables: readonly string[]): Promise<ShardRows> {

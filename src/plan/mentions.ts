@@ -85,7 +85,7 @@ function termsOf(ref: TableRef): readonly Range[] {
 }
 
 /** Of these conditions those on this mention of the table alone. */
-export const filtersOf = (ref: TableRef, tokens: readonly Token[]): Range[] =>
+const filtersOf = (ref: TableRef, tokens: readonly Token[]): Range[] =>
   termsOf(ref).filter((range) => isAbout(ref, tokens, range));
 
 function isAbout(ref: TableRef, tokens: readonly Token[], range: Range): boolean {

@@ -10,7 +10,7 @@ import type { GatherLink, GatherStep, GatherTable, GatherTop } from './plan';
 import { reachesOf } from './reach';
 import { resolveRange, type TableRef } from './scope';
 import { arrange, type Fetch, reachesKeys } from './semi-join';
-import { writeFetch } from './write-fetch';
+import { type Wanted, writeFetch } from './write-fetch';
 
 /** A statement that names more tables than this is not taken apart by mentions: each would take a parameter or more. */
 const MAX_MENTIONS = 20;
@@ -96,8 +96,8 @@ const schemaQualifiers = (tokens: readonly Token[]): Range[] =>
 interface Group {
   readonly mentions: readonly Mention[];
   readonly links: Fetch['links'];
-  /** Of the only mention. */
-  readonly lookups: Fetch['lookups'];
+  /** Which rows each of them wants. */
+  readonly wanted: readonly Wanted[];
 }
 
 /** Those that are fetched by themselves, and the others by table. */
@@ -110,8 +110,12 @@ function groupsOf(fetches: readonly Fetch[], mentions: readonly Mention[]): Grou
     shared.set(name, [...(shared.get(name) ?? []), mention]);
   }
   return [
-    ...groups.map(({ mention, links, lookups }) => ({ mentions: [mention], links, lookups })),
-    ...[...shared.values()].map((list) => ({ mentions: list, links: [], lookups: [] })),
+    ...groups.map(({ mention, links, lookups }) => ({
+      mentions: [mention],
+      links,
+      wanted: [{ filters: mention.filters, lookups }],
+    })),
+    ...[...shared.values()].map((list) => ({ mentions: list, links: [], wanted: list })),
   ];
 }
 
@@ -125,17 +129,13 @@ function writeTables(groups: readonly Group[], parsed: Parsed, binder: Binder): 
     return [...new Set(columns)];
   });
   const taken = new Set(binder.cteNames);
-  return groups.map(({ mentions, links, lookups }, i) => {
+  return groups.map(({ mentions, links, wanted }, i) => {
     const { table, top } = mentions[0] as Mention;
     const folded = foldName(table.name);
     const name = taken.has(folded) ? `__shard_${table.name}_${i}` : table.name;
     taken.add(folded);
     const isListed = mentions.some(({ refs }) => refs.some(({ core }) => core.core.columns.length === 0));
     const columns = isListed ? table.columns : neededColumns(parsed.tokens, table);
-    const wanted = mentions.map(({ filters, lookups: own }) => ({
-      filters,
-      lookups: lookups.length > 0 ? lookups : own,
-    }));
     const cut =
       top && mentions.length === 1 && links.length === 0 ? { ...cutOf(parsed, top), terms: top.terms } : undefined;
     const written = writeFetch(parsed, { table, columns, gives: gives[i] as Column[], cut }, wanted);

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type ShardedDrizzleError, shardedDrizzle } from '../../src';
 import { runEverywhere } from '../support/seed';
 import { shards } from '../support/shards';
+import { tables as ddl } from './fuzz-fixture';
 
 declare global {
   interface ImportMeta {
@@ -72,17 +73,7 @@ async function printed(sql: string, params: readonly unknown[], on: keyof typeof
 }
 
 beforeAll(async () => {
-  await runEverywhere(shards(3), [
-    'create table users (id text primary key, name text not null, age integer)',
-    'create table posts (id text primary key, user_id text not null, title text)',
-    'create table orders (id integer primary key, user_id text not null, total numeric, code text)',
-    'create unique index orders_code on orders (user_id, code)',
-    'create table numbers (id integer primary key, v text)',
-    'create table accounts (id text primary key, email text unique)',
-    'create table audits (id text primary key, note text)',
-    'create table countries (code text primary key, name text)',
-    'create table settings (id text primary key, v text)',
-  ]);
+  await runEverywhere(shards(3), ddl);
   await databases.three.$cluster.shards();
   // On each shard, so that it is there wherever it is looked for.
   await runEverywhere(shards(3), ["insert into users (id, name) values ('u1', 'A')"]);

@@ -55,7 +55,7 @@ export interface QueryEvent {
   params: readonly unknown[];
   /** How it was run: `single`, `scatter`, `gather`, `insert`, `broadcast`, ... */
   kind: string;
-  /** The shards that were asked. */
+  /** The shards that were asked; of a `gather`, those that may have been: which ones rows name is not known before. */
   shards: readonly string[];
   durationMs: number;
   error?: unknown;

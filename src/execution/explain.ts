@@ -25,7 +25,7 @@ export interface Explanation {
    * - `two-phase`: find the rows, then write them by primary key
    */
   readonly kind: Route['kind'];
-  /** Every shard that is asked. */
+  /** Every shard that is asked; of a `gather`, every one that may be. */
   readonly shards: readonly string[];
   readonly tables: readonly string[];
   readonly steps: readonly ExplainedStep[];

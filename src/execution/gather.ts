@@ -15,8 +15,6 @@ import { type Executor, spreadDemand } from './run';
 import { type Answer, rowsOf } from './shard-set';
 import { type FetchLimits, isWeighed, tooHeavy, weighStatement } from './weigh';
 
-/** A bound string may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
-const CHUNK_LENGTH = 600_000;
 /** The owners of more keys than these are not looked for: every shard gets the list. */
 const MAX_KEYS = 200;
 
@@ -135,7 +133,7 @@ class Gathering {
     if (!shortest) return { fetch, spread: fetch, statement: fetch.statement };
     const { link, values } = shortest;
     const { sql, params } = fetch.statement;
-    const chunks = joinWithin(values, CHUNK_LENGTH);
+    const chunks = joinWithin(values);
     if (chunks.length > LINK_PARAMS) throw this.tooMuch(fetch.table.table.name);
     return {
       fetch,
@@ -182,7 +180,7 @@ class Gathering {
   gathered(): Gathered[] {
     return this.#fetched.map(({ rows, arrays }) => {
       const encoded = rows.map((row) => (arrays === 1 ? String(row[1]) : `[${row.slice(1, 1 + arrays).join(',')}]`));
-      return { chunks: joinWithin(encoded, CHUNK_LENGTH), exact: rows.some(([unusual]) => unusual === 1) };
+      return { chunks: joinWithin(encoded), exact: rows.some(([unusual]) => unusual === 1) };
     });
   }
 

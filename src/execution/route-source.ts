@@ -8,9 +8,6 @@ import { bindTemplate } from '../sql/template';
 import { checkUpsertedKey, groupByOwner, keyColumn, keyspaceOf, passOverAll, placesByOther } from './insert-keys';
 import { bindStatement, type InsertPart, type Route, type RouteContext, wholeOf } from './route';
 
-/** Bound strings may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
-const MAX_ROWS_LENGTH = 600_000;
-
 /** A row of the source: its key and id as text, or null, and itself as JSON. */
 interface FoundRow {
   readonly key: string | null;
@@ -36,7 +33,7 @@ export async function routeSource(
   const ids = table.placement.kind === 'pinned' ? [] : await idsFor(plan, found, context);
   const statementsFor = (rows: readonly number[]) => {
     const texts = rows.map((at) => `[${ids[at] ?? 'null'},${(found[at] as FoundRow).json}]`);
-    return joinWithin(texts, MAX_ROWS_LENGTH).map((list): BoundStatement => {
+    return joinWithin(texts).map((list): BoundStatement => {
       const [before, after] = [step.head, step.tail].map((template) => bindTemplate(template, params));
       const bound = [...(before ?? []), list, ...(after ?? [])];
       return { sql: `${step.head.sql}?${step.tail.sql}`, params: bound, givesRows: plan.returning };

@@ -51,9 +51,6 @@ export const incompleteKey = (row: unknown, tables: readonly string[]): ShardKey
     remedy: 'Write it on its own shard: db.$shard(name).',
   });
 
-/** Bound strings may be 2 MB. */
-const MAX_KEYS_LENGTH = 600_000;
-
 /** The writes by primary key that follow a find, for one shard. `rows` are JSON arrays. */
 export function writesByPrimaryKey(
   step: TwoPhaseStep,
@@ -61,7 +58,7 @@ export function writesByPrimaryKey(
   rows: readonly string[],
 ): BoundStatement[] {
   const [before, after] = step.values > 0 ? joined(step) : inCondition(step.primaryKey);
-  return joinWithin(rows, MAX_KEYS_LENGTH).map((list) => {
+  return joinWithin(rows).map((list) => {
     const writer = new SqlWriter('', []).append(step.head).text(before);
     const { sql, slots } = writer.slot({ kind: 'value', value: list }).text(after).append(step.tail).done();
     return { sql, params: bindTemplate({ sql, slots }, params), givesRows: step.tail.sql.trim() !== '' };

@@ -67,13 +67,16 @@ export const inRows = (columns: readonly string[]): [before: string, after: stri
   '))',
 ];
 
-/** JSON texts as JSON arrays of at most about `length` characters each; one empty array for none. */
-export function joinWithin(texts: readonly string[], length: number): string[] {
+/** A bound string may be 2 MB; a UTF-16 unit is at most 3 bytes of UTF-8. */
+const BOUND_LENGTH = 600_000;
+
+/** JSON texts as JSON arrays, each short enough to be bound unless one text alone is longer; one empty array for none. */
+export function joinWithin(texts: readonly string[]): string[] {
   const arrays: string[] = [];
   let from = 0;
   let size = 0;
   for (const [i, text] of texts.entries()) {
-    if (size + text.length > length && i > from) {
+    if (size + text.length > BOUND_LENGTH && i > from) {
       arrays.push(`[${texts.slice(from, i).join(',')}]`);
       from = i;
       size = 0;
